@@ -7,7 +7,8 @@
 **     function           argument -> result
 **     "spec.parse"       {words} -> {family, key, spec, fields, axes}
 **     "spec.model"       {config, weights, arch?, out?}
-**                            -> {linears: [{name, key, ...}], left_out: [..]}
+**                            -> [{name, key, ...}]; keys without m
+**     "spec.left_out"    the same -> [{name, reason}]: what stays fp16
 **     "plan.candidates"  {key} -> [{spec, launch, estimate_us}], best first
 **     "plan.default"     {key} -> {spec, launch, estimate_us}
 **     "plan.cost"        {spec, counts, blocks, resources}

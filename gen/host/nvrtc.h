@@ -73,8 +73,7 @@ struct gen_job_result {
 
 /* Called in the caller's thread after each job; `index` is the job that just
 ** ended. Non-zero stops the pool: jobs not done fail with TSR_EUSAGE. */
-typedef int (*gen_pool_progress)(void *context, int done, int count,
-                                 int index);
+typedef int (*gen_pool_progress)(void *context, int done, int count, int index);
 
 /* Compiles `count` jobs in `processes` worker processes (0: one per CPU this
 ** process may use). A job that fails, crashes or runs longer than

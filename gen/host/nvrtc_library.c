@@ -34,7 +34,10 @@ void gen_nvrtc_unlock(void)
 
 static void note(struct tsr_buffer *report, const char *place, const char *why)
 {
-    if (report)
+    size_t length = strlen(place);
+    if (!strncmp(why, place, length) && why[length] == ':')
+        tsr__buffer_addf(report, "%s\n", why); /* dlerror says the place */
+    else
         tsr__buffer_addf(report, "%s: %s\n", place, why);
 }
 
@@ -82,12 +85,12 @@ static int try_library(const char *name, struct gen_nvrtc *nvrtc,
         return -1;
     }
     const char *missing = NULL;
-#define LOOK_UP(type, symbol, arguments)                                       \
-    {                                                                          \
-        void *address = dlsym(handle, "nvrtc" #symbol);                        \
-        memcpy(&nvrtc->symbol, &address, sizeof address);                      \
-        if (!address)                                                          \
-            missing = "nvrtc" #symbol;                                         \
+#define LOOK_UP(type, symbol, arguments)                  \
+    {                                                     \
+        void *address = dlsym(handle, "nvrtc" #symbol);   \
+        memcpy(&nvrtc->symbol, &address, sizeof address); \
+        if (!address)                                     \
+            missing = "nvrtc" #symbol;                    \
     }
     GEN_NVRTC_LIST(LOOK_UP)
 #undef LOOK_UP
@@ -165,8 +168,7 @@ static int try_beside_program(struct gen_nvrtc *nvrtc,
             break;
         *slash = 0;
         snprintf(folder, sizeof folder, "%s/nvrtc", program);
-        if (access(folder, R_OK) == 0 &&
-            try_folder(folder, nvrtc, report) == 0)
+        if (access(folder, R_OK) == 0 && try_folder(folder, nvrtc, report) == 0)
             return 0;
     }
     return -1;

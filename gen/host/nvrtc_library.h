@@ -23,23 +23,23 @@ typedef struct nvrtc_program_opaque *nvrtc_program;
 
 /* The entry points used: return type, name without prefix, arguments. Result
 ** codes are ints; 0 is success. */
-#define GEN_NVRTC_LIST(X)                                                      \
-    X(int, Version, (int *major, int *minor))                                  \
-    X(const char *, GetErrorString, (int result))                              \
-    X(int, GetNumSupportedArchs, (int *count))                                 \
-    X(int, GetSupportedArchs, (int *archs))                                    \
-    X(int, CreateProgram,                                                      \
-      (nvrtc_program * program, const char *source, const char *name,          \
-       int headers, const char *const *header_texts,                           \
-       const char *const *header_names))                                       \
-    X(int, CompileProgram,                                                     \
-      (nvrtc_program program, int count, const char *const *options))          \
-    X(int, GetPTXSize, (nvrtc_program program, size_t *size))                  \
-    X(int, GetPTX, (nvrtc_program program, char *ptx))                         \
-    X(int, GetCUBINSize, (nvrtc_program program, size_t *size))                \
-    X(int, GetCUBIN, (nvrtc_program program, char *cubin))                     \
-    X(int, GetProgramLogSize, (nvrtc_program program, size_t *size))           \
-    X(int, GetProgramLog, (nvrtc_program program, char *log))                  \
+#define GEN_NVRTC_LIST(X)                                             \
+    X(int, Version, (int *major, int *minor))                         \
+    X(const char *, GetErrorString, (int result))                     \
+    X(int, GetNumSupportedArchs, (int *count))                        \
+    X(int, GetSupportedArchs, (int *archs))                           \
+    X(int, CreateProgram,                                             \
+      (nvrtc_program * program, const char *source, const char *name, \
+       int headers, const char *const *header_texts,                  \
+       const char *const *header_names))                              \
+    X(int, CompileProgram,                                            \
+      (nvrtc_program program, int count, const char *const *options)) \
+    X(int, GetPTXSize, (nvrtc_program program, size_t * size))        \
+    X(int, GetPTX, (nvrtc_program program, char *ptx))                \
+    X(int, GetCUBINSize, (nvrtc_program program, size_t * size))      \
+    X(int, GetCUBIN, (nvrtc_program program, char *cubin))            \
+    X(int, GetProgramLogSize, (nvrtc_program program, size_t * size)) \
+    X(int, GetProgramLog, (nvrtc_program program, char *log))         \
     X(int, DestroyProgram, (nvrtc_program * program))
 
 struct gen_nvrtc {

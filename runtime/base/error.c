@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int tsr__fail(struct tsr_error *err, int code, const char *file, int line,
-              const char *fmt, ...)
+void tsr__fail(struct tsr_error *err, int code, const char *file, int line,
+               const char *fmt, ...)
 {
     if (err) {
         va_list args;
@@ -16,7 +16,6 @@ int tsr__fail(struct tsr_error *err, int code, const char *file, int line,
         err->file = file;
         err->line = line;
     }
-    return code;
 }
 
 int tsr__fail_context(struct tsr_error *err, int code, const char *fmt, ...)

@@ -23,14 +23,21 @@
 #define TSR_PRINTF(fmt, args)
 #endif
 
-/* Writes the error and returns `code`, so that failing is one statement:
+/* The code itself, as the compiler can see: an inline function, so that
+** "return TSR_FAIL(...)" is known to return it, and not 0. */
+static inline int tsr__code(int code)
+{
+    return code;
+}
+
+/* Writes the error and gives `code`, so that failing is one statement:
 **     return TSR_FAIL(err, TSR_EFORMAT, "'%s': header is truncated", path);
 ** `err` may be NULL. */
 #define TSR_FAIL(err, code, ...) \
-    tsr__fail((err), (code), __FILE__, __LINE__, __VA_ARGS__)
+    (tsr__fail((err), (code), __FILE__, __LINE__, __VA_ARGS__), tsr__code(code))
 
-int tsr__fail(struct tsr_error *err, int code, const char *file, int line,
-              const char *fmt, ...) TSR_PRINTF(5, 6);
+void tsr__fail(struct tsr_error *err, int code, const char *file, int line,
+               const char *fmt, ...) TSR_PRINTF(5, 6);
 
 /* Puts `fmt ...: ` in front of the text already in `err` and returns its code:
 ** each caller on the way up adds where, nobody loses what. */

@@ -24,28 +24,30 @@
 
 #include "runtime/base/error.h"
 
+struct ptx_relocation;
+
 /* name, bytes, class: p predicate, b bits, u unsigned, s signed, f float */
-#define PTX_TYPE_LIST(X)                                                       \
-    X(PRED, "pred", 1, 'p')                                                    \
-    X(B8, "b8", 1, 'b')                                                        \
-    X(B16, "b16", 2, 'b')                                                      \
-    X(B32, "b32", 4, 'b')                                                      \
-    X(B64, "b64", 8, 'b')                                                      \
-    X(B128, "b128", 16, 'b')                                                   \
-    X(U8, "u8", 1, 'u')                                                        \
-    X(U16, "u16", 2, 'u')                                                      \
-    X(U32, "u32", 4, 'u')                                                      \
-    X(U64, "u64", 8, 'u')                                                      \
-    X(S8, "s8", 1, 's')                                                        \
-    X(S16, "s16", 2, 's')                                                      \
-    X(S32, "s32", 4, 's')                                                      \
-    X(S64, "s64", 8, 's')                                                      \
-    X(F16, "f16", 2, 'f')                                                      \
-    X(F16X2, "f16x2", 4, 'f')                                                  \
-    X(BF16, "bf16", 2, 'f')                                                    \
-    X(BF16X2, "bf16x2", 4, 'f')                                                \
-    X(TF32, "tf32", 4, 'f')                                                    \
-    X(F32, "f32", 4, 'f')                                                      \
+#define PTX_TYPE_LIST(X)        \
+    X(PRED, "pred", 1, 'p')     \
+    X(B8, "b8", 1, 'b')         \
+    X(B16, "b16", 2, 'b')       \
+    X(B32, "b32", 4, 'b')       \
+    X(B64, "b64", 8, 'b')       \
+    X(B128, "b128", 16, 'b')    \
+    X(U8, "u8", 1, 'u')         \
+    X(U16, "u16", 2, 'u')       \
+    X(U32, "u32", 4, 'u')       \
+    X(U64, "u64", 8, 'u')       \
+    X(S8, "s8", 1, 's')         \
+    X(S16, "s16", 2, 's')       \
+    X(S32, "s32", 4, 's')       \
+    X(S64, "s64", 8, 's')       \
+    X(F16, "f16", 2, 'f')       \
+    X(F16X2, "f16x2", 4, 'f')   \
+    X(BF16, "bf16", 2, 'f')     \
+    X(BF16X2, "bf16x2", 4, 'f') \
+    X(TF32, "tf32", 4, 'f')     \
+    X(F32, "f32", 4, 'f')       \
     X(F64, "f64", 8, 'f')
 
 enum ptx_type {
@@ -79,7 +81,22 @@ struct ptx_variable {
     size_t bytes;         /* whole size; 0 for an extern unsized array */
     int is_extern;        /* extern .shared x[]: dynamic shared memory */
     unsigned char *image; /* initial bytes (.global, .const), or NULL = 0 */
+    struct ptx_relocation *relocation; /* addresses to add to the image */
+    int relocation_count;
+    int reg; /* a .func parameter declared `.reg`: its register, else -1 */
     int line;
+};
+
+/* An initialiser that names a symbol: the `bytes` bytes at `offset` of the
+** image become (address of the symbol + addend) >> shift. */
+struct ptx_relocation {
+    size_t offset;
+    int bytes;
+    int shift;   /* 0xFF00(symbol) takes the second byte: shift 8 */
+    int generic; /* generic(symbol): a generic address, not one of the space */
+    const struct ptx_variable *variable; /* NULL: the function `name` */
+    const char *name;
+    int64_t addend;
 };
 
 struct ptx_register {
@@ -93,7 +110,9 @@ enum ptx_operand_kind {
     PTX_OPERAND_SPECIAL,   /* name: "%tid.x" */
     PTX_OPERAND_VARIABLE,  /* variable [+ offset]: its address as a value */
     PTX_OPERAND_FUNCTION,  /* name: callee of a direct call */
-    PTX_OPERAND_LABEL,     /* target */
+    PTX_OPERAND_LABEL,     /* target; -1 for a .callprototype or .calltargets
+                              (`name`); a .branchtargets becomes a LIST of
+                              LABELs */
     PTX_OPERAND_VECTOR,    /* element[0 .. count) */
     PTX_OPERAND_ADDRESS,   /* [element[0] + offset {, element[1..count)}]; the
                               base is a register, an immediate or a variable;
@@ -105,7 +124,8 @@ enum ptx_operand_kind {
 struct ptx_operand {
     enum ptx_operand_kind kind;
     int negated;                  /* !%p1 */
-    int reg;                      /* index into function->registers */
+    int reg;                      /* index into function->registers; `name` is
+                                     a video selector such as "h1", or NULL */
     uint64_t bits;                /* immediate: integer, or IEEE bits */
     enum ptx_type immediate_type; /* S64 / U64 for integers, F32 (0f...), F64 */
     const struct ptx_variable *variable;
@@ -131,6 +151,8 @@ struct ptx_instruction {
     int loc_file;  /* index of .file, 0 when no .loc is in force */
     int loc_line;  /* template line */
     int rank;      /* see ptx_function */
+    int synthetic; /* a latch that ptx_cfg.c put in: not in the text, costs and
+                      counts nothing */
 };
 
 struct ptx_function {
@@ -151,9 +173,11 @@ struct ptx_function {
     int is_reqntid;
     int line;
     /* Divergent fragments of a warp run lowest rank first and merge on equal
-    ** pc. Ranks come from a depth-first topological order in which a loop's
-    ** body precedes its exit, so the lowest rank reconverges at the immediate
-    ** post-dominator. `irregular` counts regions where no order can. */
+    ** pc. Ranks are unique in a function and come from a topological order in
+    ** which a whole loop precedes what follows it, so that running the lowest
+    ** rank reconverges at the immediate post-dominator (ptx_cfg.c). Loops with
+    ** several back edges get one synthetic `bra` as their common latch.
+    ** `irregular` counts loops with several entries, where no order can. */
     int irregular;
 };
 

@@ -8,7 +8,8 @@
 ** Every statement of the header is checked against the file before a tensor
 ** is handed out: sizes multiply without overflow to end - begin, the tensors
 ** cover the data from 0 to its end without gap or overlap, names are unique
-** over all shards, shards lie in the folder, the index and the shards agree.
+** over all shards, shards are plain names in the folder, and what the index
+** names is in the shard it names.
 ** So a tensor's `data` may be read over `bytes` whoever wrote the file. A
 ** file must not be shortened while it is open (it is mapped).
 **

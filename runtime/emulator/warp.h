@@ -1,0 +1,119 @@
+/* warp.h -- the state of a running launch. All of it is data: no host stack
+** belongs to a warp, so any warp can stop anywhere and go on later.
+**
+**     emu_run       one launch under one seed, shared by the workers
+**      └ emu_worker   one per host thread
+**         └ emu_block   a resident block: shared memory, barriers
+**            └ emu_warp   32 lanes
+**               ├ emu_fragment   lanes that stand at one pc of one frame
+**               └ emu_frame      registers of one activation of a function
+**
+** A warp's lanes are split over fragments. The one that comes first in rank
+** order runs until it meets another at the same place and merges with it.
+*/
+#ifndef TSR_EMULATOR_WARP_H
+#define TSR_EMULATOR_WARP_H
+
+#include "runtime/emulator/async.h"
+#include "runtime/emulator/emulator.h"
+#include "runtime/emulator/hazards.h"
+#include "runtime/emulator/op.h"
+
+#define EMU_BARRIERS    16
+#define EMU_MAX_WARPS   32
+#define EMU_CALL_DEPTH  256
+
+/* Generic windows. Host addresses stay below 2^56. */
+#define EMU_WINDOW_MASK   (UINT64_C(0xff) << 56)
+#define EMU_WINDOW_SHARED (UINT64_C(0x10) << 56)
+#define EMU_WINDOW_LOCAL  (UINT64_C(0x20) << 56)
+#define EMU_WINDOW_PARAM  (UINT64_C(0x30) << 56)
+
+struct emu_frame {
+    unsigned char *r; /* slots */
+    const struct emu_code *code;
+    struct emu_frame *parent;
+    uint32_t call;       /* op index of the call in the parent */
+    uint32_t fragments;  /* that stand in this frame or deeper */
+    uint32_t local_base; /* where its locals begin, per thread */
+    uint32_t depth;
+};
+
+enum emu_fragment_state {
+    EMU_RUNNABLE,
+    EMU_AT_BARRIER,
+    EMU_AT_WARP_BARRIER,
+};
+
+struct emu_fragment {
+    struct emu_frame *frame;
+    uint32_t pc; /* next op; of a waiting fragment: after the barrier */
+    uint32_t mask;
+    uint32_t members; /* AT_WARP_BARRIER: whom it waits for */
+    uint8_t state;
+    uint8_t barrier; /* AT_BARRIER: which */
+};
+
+struct emu_warp {
+    struct emu_block *block;
+    uint32_t id;
+    uint32_t live; /* lanes that have not exited */
+    uint32_t full; /* lanes that ever were */
+    uint32_t fragment_count;
+    struct emu_fragment fragment[32];
+    struct emu_frame *frame;  /* where the running fragment stands */
+    struct emu_frame *bottom; /* of the entry */
+    struct emu_async async;
+    uint64_t random; /* state of the seeded generator, never 0 */
+    uint32_t order;  /* cached: which warp of the round this is */
+};
+
+struct emu_barrier {
+    uint32_t expected; /* threads; 0: all of the block */
+    uint32_t arrived;
+    uint32_t warps;    /* that wait: bit per warp */
+    uint32_t parties;  /* warps that arrived, waiting or not */
+    uint32_t votes;    /* bar.red: lanes with a true predicate */
+    uint8_t active;    /* somebody arrived */
+    uint8_t partial;   /* a count was given */
+};
+
+struct emu_block {
+    struct emu_worker *worker;
+    struct emu_run *run;
+    unsigned char *shared;
+    uint32_t shared_bytes;
+    unsigned char *local; /* [warp][lane][local_bytes] */
+    uint32_t local_bytes;
+    struct emu_hazard_block *hazards;
+    int checks; /* hazards want to see memory and order */
+    int counts;
+    uint32_t warp_count;
+    struct emu_warp *warp;
+    struct emu_barrier barrier[EMU_BARRIERS];
+    uint32_t ctaid[3];
+    uint64_t linear;
+    uint64_t executed; /* warp instructions */
+    uint64_t progress; /* ticks when something was released or ended */
+    int stopped;       /* trap, deadlock, limit: no warp goes on */
+    int occupied;
+    unsigned char *frames; /* the memory behind bottom frames */
+    uint64_t random;
+};
+
+struct emu_worker {
+    struct emu_run *run;
+    struct emu_hazard_worker *hazards;
+    struct emu_counts counts;
+    uint64_t *executions; /* per function and instruction, with counts */
+    uint64_t *lanes;
+    struct emu_block *block; /* resident ones */
+    uint32_t block_count;
+    uint64_t executed;
+    struct tsr_buffer output;
+    struct emu_span hint[8]; /* allocations found last: see reach.h */
+    uint32_t hint_next;
+    int failed; /* ran out of memory */
+};
+
+#endif
