@@ -44,7 +44,8 @@ mains           := autotune/main.c runtime/server/main.c gen/host/embed.c
 runtime_sources := $(filter-out $(mains),$(shell find runtime -name '*.c'))
 gen_sources     := $(filter-out $(mains),$(shell find gen -name '*.c'))
 tune_sources    := $(filter-out $(mains),$(shell find autotune -name '*.c'))
-scripts         := $(sort $(shell find gen/lua templates -type f))
+scripts         := $(sort $(shell find gen/lua templates -type f) \
+                   autotune/schema.sql)
 unit_tests      := $(sort $(wildcard tests/unit/test_*.c))
 test_helpers    := $(filter-out tests/gpu/gpu_check.c,\
                    $(sort $(shell find tests/emulator tests/golden tests/gpu \
@@ -61,7 +62,7 @@ library         := $(products)/libtessera.a
 lookalike       := $(out)/lookalike/libcuda.so.1
 
 # The emulator's loops over 32 lanes are written to be vectorised.
-$(out)/runtime/emulator/%.o: level := $(if $(filter release,$(CONFIG)),-O3)
+$(out)/runtime/emulator/%.o: level := $(if $(filter asan debug,$(CONFIG)),,-O3)
 
 # ---- build ------------------------------------------------------------------
 .PHONY: all

@@ -22,22 +22,23 @@
 
 /* Symbol, name in the database, meaning. Only `predicted` and `measured` can
 ** win. */
-#define TUNE_STATUS_LIST(X)                                                    \
-    X(TUNE_ILLEGAL, "illegal", "the configuration breaks a rule of its family") \
-    X(TUNE_COMPILE_FAILED, "compile_failed", "NVRTC or ptxas refused it")      \
-    X(TUNE_SPILLED, "spilled", "compiled, dropped: registers spill")           \
-    X(TUNE_WARNED, "warned", "compiled, dropped: a C75xx warning")             \
-    X(TUNE_DUPLICATE, "duplicate",                                             \
-      "compiled, dropped: same machine code as another candidate")             \
-    X(TUNE_OUTRANKED, "outranked",                                             \
-      "compiled, dropped: the cost model prefers others")                      \
-    X(TUNE_WRONG, "wrong", "its results differ from the reference")            \
-    X(TUNE_FINDING, "finding", "the emulator found a fault")                   \
-    X(TUNE_UNSUPPORTED, "unsupported", "the device cannot load or run it")     \
-    X(TUNE_VERIFIED, "verified", "right, not yet measured or predicted")       \
-    X(TUNE_PREDICTED, "predicted", "right; its time is the cost model's")      \
-    X(TUNE_MEASURED, "measured", "right; its time was measured")               \
-    X(TUNE_HANG, "hang", "it did not end in time")                             \
+#define TUNE_STATUS_LIST(X)                                                \
+    X(TUNE_ILLEGAL, "illegal",                                             \
+      "the configuration breaks a rule of its family")                     \
+    X(TUNE_COMPILE_FAILED, "compile_failed", "NVRTC or ptxas refused it")  \
+    X(TUNE_SPILLED, "spilled", "compiled, dropped: registers spill")       \
+    X(TUNE_WARNED, "warned", "compiled, dropped: a C75xx warning")         \
+    X(TUNE_DUPLICATE, "duplicate",                                         \
+      "compiled, dropped: same machine code as another candidate")         \
+    X(TUNE_OUTRANKED, "outranked",                                         \
+      "compiled, dropped: the cost model prefers others")                  \
+    X(TUNE_WRONG, "wrong", "its results differ from the reference")        \
+    X(TUNE_FINDING, "finding", "the emulator found a fault")               \
+    X(TUNE_UNSUPPORTED, "unsupported", "the device cannot load or run it") \
+    X(TUNE_VERIFIED, "verified", "right, not yet measured or predicted")   \
+    X(TUNE_PREDICTED, "predicted", "right; its time is the cost model's")  \
+    X(TUNE_MEASURED, "measured", "right; its time was measured")           \
+    X(TUNE_HANG, "hang", "it did not end in time")                         \
     X(TUNE_CRASHED, "crashed", "it took its worker or its device down")
 
 enum tune_status {
@@ -98,15 +99,15 @@ struct tune_attempt {
     const char *source_sha256;       /* of it; NULL with it */
     const struct gen_binary *binary; /* NULL: not compiled */
     enum tune_status status;
-    const char *error;    /* NULL: none */
-    double estimate_us;   /* negative: none, as the next three */
+    const char *error;  /* NULL: none */
+    double estimate_us; /* negative: none, as the next three */
     double predicted_us;
     double measured_us;
     double spread_us;
     const double *times;
     int samples;
-    const char *bound;    /* NULL: none, as the next two */
-    const char *counts;   /* JSON */
+    const char *bound;  /* NULL: none, as the next two */
+    const char *counts; /* JSON */
     const char *verified;
     double seconds;
 };
@@ -136,9 +137,8 @@ int tune_store_race_done(struct tune_store *store,
 int tune_store_race_finish(struct tune_store *store,
                            const struct tune_provenance *provenance,
                            const struct tune_problem *problem,
-                           const struct tsr_device_info *device,
-                           int candidates, int finalists,
-                           struct tsr_error *err);
+                           const struct tsr_device_info *device, int candidates,
+                           int finalists, struct tsr_error *err);
 
 /* Everything a full check finds wrong, one line each, given to `complain`.
 ** Returns how many, or an error. */

@@ -8,8 +8,11 @@
 ** strings UTF-8.
 */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "gen/host/lua_host.h"
+#include "runtime/base/memory.h"
 
 enum { DEPTH_LIMIT = 32 };
 
@@ -107,8 +110,32 @@ static json_t *read_list(lua_State *L, int index, const char **why, int depth)
     return array;
 }
 
-/* Keys come in Lua's order; whoever prints the object sorts them
-** (JSON_SORT_KEYS), so sort here and nobody has to. */
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The same object with its keys in order; takes `object`. */
+static json_t *sort_keys(json_t *object)
+{
+    size_t count = object ? json_object_size(object) : 0, used = 0;
+    const char *key, **keys = tsr__malloc(count * sizeof *keys);
+    json_t *field, *sorted = keys ? json_object() : NULL;
+    if (sorted) {
+        json_object_foreach(object, key, field)
+        {
+            keys[used++] = key;
+        }
+        qsort(keys, used, sizeof *keys, compare_keys);
+        for (size_t i = 0; i < used; i++)
+            json_object_set(sorted, keys[i], json_object_get(object, keys[i]));
+    }
+    tsr__free(keys);
+    json_decref(object);
+    return sorted;
+}
+
+/* Lua's order differs from run to run, so the keys are sorted at the end. */
 static json_t *read_object(lua_State *L, int index, const char **why, int depth)
 {
     json_t *object = json_object();
@@ -126,7 +153,7 @@ static json_t *read_object(lua_State *L, int index, const char **why, int depth)
             return NULL;
         }
     }
-    return object;
+    return sort_keys(object);
 }
 
 static json_t *read_number(lua_State *L, int index, const char **why)

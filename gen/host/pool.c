@@ -2,12 +2,8 @@
 **
 ** Processes rather than threads: NVRTC compiles one program at a time per
 ** process, and a compiler that crashes or never ends takes only its process
-** with it. Workers are forked, so the jobs are in their memory already; over
-** a socket pair the parent sends an index and gets a result back:
-**
-**     parent -> worker   s32 index of the job
-**     worker -> parent   s32 code | u64 size | `size` bytes:
-**                        a gen_binary (code 0) or the text of the error
+** with it. Workers are forked, so the jobs are in their memory already; the
+** parent only sends an index and gets a result back (pool_worker.h).
 **
 ** NVRTC is loaded before the fork, once for all, and its lock is held across
 ** the fork, so no worker begins inside another thread's compile.
@@ -19,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,18 +22,11 @@
 
 #include "gen/host/binary.h"
 #include "gen/host/nvrtc_library.h"
+#include "gen/host/pool_worker.h"
 #include "runtime/base/memory.h"
 
-#define DEFAULT_SECONDS  120
-#define MAXIMUM_WORKERS  256
-#define HEADER_SIZE      12
-#define MEMORY_ALLOWANCE ((rlim_t)8 << 30) /* NVRTC needs well under one */
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SHADOW_MEMORY 1 /* a sanitizer maps terabytes: no limit then */
-#else
-#define SHADOW_MEMORY 0
-#endif
+#define DEFAULT_SECONDS 120
+#define MAXIMUM_WORKERS 256
 
 struct worker {
     pid_t pid; /* 0: no process */
@@ -70,105 +57,6 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* Reads exactly `size` bytes; 0, or -1 at the end or on failure. */
-static int read_all(int fd, void *bytes, size_t size)
-{
-    char *to = bytes;
-    while (size) {
-        ssize_t got = read(fd, to, size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return -1;
-        to += got;
-        size -= (size_t)got;
-    }
-    return 0;
-}
-
-static int send_all(int fd, const void *bytes, size_t size)
-{
-    const char *from = bytes;
-    while (size) {
-        ssize_t sent = send(fd, from, size, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent <= 0)
-            return -1;
-        from += sent;
-        size -= (size_t)sent;
-    }
-    return 0;
-}
-
-static void limit_memory(void)
-{
-    unsigned long pages = 0;
-    FILE *file = SHADOW_MEMORY ? NULL : fopen("/proc/self/statm", "r");
-    if (!file)
-        return;
-    if (fscanf(file, "%lu", &pages) == 1) {
-        rlim_t bytes = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
-        struct rlimit limit;
-        if (getrlimit(RLIMIT_AS, &limit) == 0 &&
-            limit.rlim_cur > bytes + MEMORY_ALLOWANCE) {
-            limit.rlim_cur = bytes + MEMORY_ALLOWANCE;
-            setrlimit(RLIMIT_AS, &limit);
-        }
-    }
-    fclose(file);
-}
-
-/* ---- the worker ---- */
-
-static int answer(int fd, int code, const void *bytes, uint64_t size)
-{
-    unsigned char header[HEADER_SIZE];
-    int32_t wide = code;
-    memcpy(header, &wide, 4);
-    memcpy(header + 4, &size, 8);
-    return send_all(fd, header, sizeof header) ||
-           send_all(fd, bytes, (size_t)size);
-}
-
-static int work_one(const struct gen_job *job, int fd)
-{
-    struct gen_binary binary = {0};
-    struct tsr_buffer bytes = TSR_BUFFER_INIT;
-    struct tsr_error error = {0};
-    int rc = gen_compile(job->source, job->name, job->arch, job->flags, &binary,
-                         &error);
-    /* Whether it came from the cache travels in front of the record. */
-    unsigned char cached = (unsigned char)binary.cached;
-    if (rc == 0 && (tsr__buffer_add(&bytes, &cached, 1) ||
-                    gen_binary_write(&binary, &bytes)))
-        rc = TSR_FAIL(&error, TSR_EMEMORY, "out of memory in a worker");
-    if (rc)
-        rc = answer(fd, rc, error.text, strlen(error.text));
-    else
-        rc = answer(fd, 0, bytes.data, bytes.size);
-    tsr__buffer_release(&bytes);
-    gen_binary_release(&binary);
-    return rc;
-}
-
-static void work(const struct gen_job *jobs, int count, int fd)
-{
-    static const struct rlimit no_core;
-    int32_t index;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    setrlimit(RLIMIT_CORE, &no_core);
-    limit_memory();
-    while (read_all(fd, &index, sizeof index) == 0)
-        if (index < 0 || index >= count || work_one(&jobs[index], fd))
-            break;
-    _exit(0); /* no atexit handlers: they are the parent's */
-}
-
-/* ---- the parent ---- */
-
 static int start_worker(struct pool *pool, struct worker *worker)
 {
     int ends[2];
@@ -182,7 +70,7 @@ static int start_worker(struct pool *pool, struct worker *worker)
             if (pool->workers[i].pid)
                 close(pool->workers[i].fd);
         close(ends[0]);
-        work(pool->jobs, pool->count, ends[1]);
+        gen_pool_work(pool->jobs, pool->count, ends[1]);
     }
     close(ends[1]);
     if (pid < 0) {
@@ -259,7 +147,7 @@ static void hand_out(struct pool *pool, struct worker *worker)
     int32_t index = pool->next++;
     worker->job = index;
     worker->deadline = now() + pool->seconds;
-    if (send_all(worker->fd, &index, sizeof index))
+    if (gen_pool_send(worker->fd, &index, sizeof index))
         lose_worker(pool, worker, 0);
 }
 
@@ -267,8 +155,8 @@ static void hand_out(struct pool *pool, struct worker *worker)
 static void finish_job(struct pool *pool, struct worker *worker, int code)
 {
     struct gen_job_result *result = &pool->results[worker->job];
-    const char *body = worker->reply.data + HEADER_SIZE;
-    size_t size = worker->reply.size - HEADER_SIZE;
+    const char *body = worker->reply.data + GEN_POOL_HEADER;
+    size_t size = worker->reply.size - GEN_POOL_HEADER;
     int job = worker->job;
     if (code == 0 && size > 0)
         result->code = gen_binary_read(body + 1, size - 1, &result->binary,
@@ -297,13 +185,13 @@ static void receive(struct pool *pool, struct worker *worker)
         lose_worker(pool, worker, 0);
         return;
     }
-    if (worker->reply.size < HEADER_SIZE)
+    if (worker->reply.size < GEN_POOL_HEADER)
         return;
     memcpy(&code, worker->reply.data, 4);
     memcpy(&size, worker->reply.data + 4, 8);
-    if (worker->reply.size - HEADER_SIZE > size)
+    if (worker->reply.size - GEN_POOL_HEADER > size)
         lose_worker(pool, worker, 0);
-    else if (worker->reply.size - HEADER_SIZE == size)
+    else if (worker->reply.size - GEN_POOL_HEADER == size)
         finish_job(pool, worker, code);
 }
 
@@ -351,18 +239,39 @@ static int default_processes(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+static void fail_stopped(struct pool *pool, int job)
+{
+    struct gen_job_result *result = &pool->results[job];
+    result->code = TSR_FAIL(&result->error, TSR_EUSAGE,
+                            "%s for %s: stopped before it was compiled",
+                            pool->jobs[job].name, pool->jobs[job].arch);
+}
+
 /* Jobs never handed out: stopped by the caller, or no process to be had. */
 static int fail_rest(struct pool *pool, struct tsr_error *err)
 {
     int rc = 0;
-    if (!pool->stopped && pool->next < pool->count && pool->next == pool->done)
+    if (!pool->stopped && pool->next < pool->count)
         rc = TSR_FAIL(err, TSR_EIO, "cannot start a compiler process: %s",
                       strerror(errno));
-    for (int i = pool->next; i < pool->count; i++)
-        pool->results[i].code =
-            TSR_FAIL(&pool->results[i].error, rc ? rc : TSR_EUSAGE, "%s",
-                     rc && err ? err->text : "stopped before it was compiled");
+    for (int i = pool->next; i < pool->count; i++) {
+        fail_stopped(pool, i);
+        if (rc) {
+            pool->results[i].error = *err;
+            pool->results[i].code = rc;
+        }
+    }
     return rc;
+}
+
+static void end_workers(struct pool *pool)
+{
+    for (int i = 0; i < pool->worker_count; i++) {
+        int job = pool->workers[i].job;
+        stop_worker(&pool->workers[i], pool->stopped);
+        if (job >= 0)
+            fail_stopped(pool, job);
+    }
 }
 
 int gen_compile_pool(const struct gen_job *jobs, int count, int processes,
@@ -405,10 +314,9 @@ int gen_compile_pool(const struct gen_job *jobs, int count, int processes,
     }
     for (int i = 0; i < pool.worker_count; i++)
         pool.workers[i].job = -1;
-    while (turn(&pool, polls))
+    while (!pool.stopped && turn(&pool, polls))
         ;
-    for (int i = 0; i < pool.worker_count; i++)
-        stop_worker(&pool.workers[i], pool.stopped);
+    end_workers(&pool);
     rc = fail_rest(&pool, err);
 done:
     tsr__free(pool.workers);

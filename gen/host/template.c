@@ -192,14 +192,15 @@ int gen_template_translate(struct gen_template *template, const char *name,
     int rc = 0;
     while (at < stop) {
         const char *newline = memchr(at, '\n', (size_t)(stop - at));
+        size_t length = (size_t)((newline ? newline : stop) - at);
         const char *next = newline ? newline + 1 : stop;
-        const char *end = newline ? newline : stop;
         place.line++;
-        if (end > at && newline && end[-1] == '\r')
-            end--;
-        if (memchr(at, 0, (size_t)(end - at)))
+        if (length && newline && at[length - 1] == '\r')
+            length--;
+        if (memchr(at, 0, length))
             return TSR_FAIL(err, TSR_EFORMAT, "%s:%d: a NUL byte", name,
                             place.line);
+        const char *end = at + length;
         if (end > at && *at == '%')
             add_lua_line(template, at, end);
         else

@@ -537,5 +537,5 @@ void tsr__emulated_take_counts(struct tsr_device *device,
 
 struct emu_memory *tsr__emulated_memory(struct tsr_device *device)
 {
-    return device_of(device)->memory;
+    return device->info.emulated ? device_of(device)->memory : NULL;
 }

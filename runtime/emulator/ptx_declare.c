@@ -186,7 +186,7 @@ static size_t total_bytes(struct ptx_parser *p, const struct declared *d,
                           const size_t *dims, int rank, int line)
 {
     size_t bytes = (size_t)ptx_type_bytes(d->type) * (size_t)d->vector;
-    for (int i = 0; i < rank; i++)
+    for (int i = rank - 1; i >= 0; i--)
         if (tsr__size_mul(bytes, dims[i], &bytes) || bytes > PTX_MAX_VARIABLE)
             ptx_fail(p, line, "a variable of more than 2^40 bytes");
     return bytes;

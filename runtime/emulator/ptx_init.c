@@ -73,13 +73,6 @@ static uint64_t double_bits(double value)
     return bits;
 }
 
-static uint64_t float_bits(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
 /* A constant as the bits of an element of type `to`. */
 static uint64_t convert(struct ptx_parser *p, int line, uint64_t bits,
                         enum ptx_type from, enum ptx_type to)
@@ -91,12 +84,12 @@ static uint64_t convert(struct ptx_parser *p, int line, uint64_t bits,
         return from == PTX_F64 ? bits : double_bits(as_double(bits, from));
     case PTX_F32:
         return from == PTX_F32 ? bits
-                               : float_bits((float)as_double(bits, from));
+                               : tsr__float_bits((float)as_double(bits, from));
     case PTX_F16:
-        return is_float ? tsr__half_from_float((float)as_double(bits, from))
+        return is_float ? tsr__float_to_half((float)as_double(bits, from))
                         : bits;
     case PTX_BF16:
-        return is_float ? tsr__bf16_from_float((float)as_double(bits, from))
+        return is_float ? tsr__float_to_bfloat((float)as_double(bits, from))
                         : bits;
     default:
         if (is_float && !(ptx_type_class(to) == 'b' && natural))
@@ -205,6 +198,9 @@ static void parse_braces(struct ptx_parser *p, struct filling *f, int level,
                  f->variable->name);
     size_t stride = stride_below(f, level);
     while (!ptx_is_punct(p, '}')) {
+        if (offset > f->limit)
+            ptx_fail(p, p->token.line, "more initialisers than '%s' has rows",
+                     f->variable->name);
         if (ptx_accept(p, '{')) {
             parse_braces(p, f, level + 1, offset);
             offset += stride;

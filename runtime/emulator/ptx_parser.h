@@ -30,7 +30,7 @@
 #define PTX_MAX_ELEMENTS  1024
 #define PTX_MAX_PARAMS    4096
 #define PTX_MAX_RANGE     (1 << 20)
-#define PTX_MAX_IMAGE     ((size_t)256 << 20)
+#define PTX_MAX_IMAGE     ((size_t)64 << 20)
 #define PTX_MAX_VARIABLE  ((size_t)1 << 40)
 
 /* -- arena ---------------------------------------------------------------- */

@@ -18,14 +18,6 @@ template <u32 SELECT> __device__ __forceinline__ u32 prmt(u32 v)
     return r;
 }
 
-// PTX ISA: mad.lo.
-__device__ __forceinline__ u32 mad_lo(u32 a, u32 b, u32 c)
-{
-    u32 r;
-    asm("mad.lo.u32 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
-    return r;
-}
-
 // PTX ISA: cvt. fp16 to float, exact.
 __device__ __forceinline__ float f16_to_float(u16 h)
 {

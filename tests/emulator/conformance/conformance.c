@@ -156,7 +156,7 @@ static void element_build(struct conf_case *c, struct tsr_buffer *ptx,
                           const struct conf_element *row)
 {
     element_ptx(ptx, row);
-    c->name = row->name;
+    c->name = row->text;
     c->threads = ELEMENT_THREADS;
     c->blocks = ELEMENT_BLOCKS;
     c->d = row->d;

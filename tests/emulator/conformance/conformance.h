@@ -68,8 +68,7 @@ enum conf_compare {
 typedef uint64_t conf_function(uint64_t a, uint64_t b, uint64_t c);
 
 struct conf_element {
-    const char *name;
-    const char *text; /* PTX that computes %d from %a, %b, %c */
+    const char *text; /* PTX that computes %d from %a, %b, %c: also its name */
     enum conf_type d, a, b, c;
     conf_function *expect;
     enum conf_compare compare;
