@@ -153,9 +153,9 @@ static uint64_t mask_clamp(uint64_t position, uint64_t length)
       permute(a, b, table[c & 3]))
 
 #define CASES(X, W)                                                            \
-    X(and_b16, "and.b16 %d, %a, %b;", U16, U16, U16, NONE, a &b)               \
-    X(and_b32, "and.b32 %d, %a, %b;", B32, B32, B32, NONE, a &b)               \
-    X(and_b64, "and.b64 %d, %a, %b;", B64, B64, B64, NONE, a &b)               \
+    X(and_b16, "and.b16 %d, %a, %b;", U16, U16, U16, NONE, (a & b))               \
+    X(and_b32, "and.b32 %d, %a, %b;", B32, B32, B32, NONE, (a & b))               \
+    X(and_b64, "and.b64 %d, %a, %b;", B64, B64, B64, NONE, (a & b))               \
     X(or_b16, "or.b16 %d, %a, %b;", U16, U16, U16, NONE, a | b)                \
     X(or_b32, "or.b32 %d, %a, %b;", B32, B32, B32, NONE, a | b)                \
     X(or_b64, "or.b64 %d, %a, %b;", B64, B64, B64, NONE, a | b)                \

@@ -41,6 +41,13 @@ static int64_t remain(int64_t x, int64_t y)
     return y == 0 ? -1 : y == -1 ? 0 : x % y;
 }
 
+/* The carry of a sum goes into the same sum again, and that one's on. */
+static uint64_t three_sums(uint64_t sum)
+{
+    uint64_t second = sum + (sum >> 32);
+    return sum + second + (second >> 32);
+}
+
 static int byte(uint64_t x, int i, int is_signed)
 {
     uint8_t b = (uint8_t)(x >> (8 * i));
@@ -99,27 +106,27 @@ static int64_t bytes_apart(uint64_t a, uint64_t b, int is_signed, uint64_t sum)
 #define CASES(X, W)                                                            \
     EACH(X, add, "add", a + b, ADD_S)                                          \
     EACH(X, sub, "sub", a - b, SUB_S)                                          \
-    EACH(X, mul_lo, "mul.lo", a *b, MUL_S)                                     \
+    EACH(X, mul_lo, "mul.lo", (a * b), MUL_S)                                     \
     EACH(X, min, "min", a < b ? a : b, MIN_S)                                  \
     EACH(X, max, "max", a > b ? a : b, MAX_S)                                  \
     X(add_sat_s32, "add.sat.s32 %d, %a, %b;", S32, S32, S32, NONE,             \
       clamp32((int64_t)S32(a) + S32(b)))                                       \
     X(sub_sat_s32, "sub.sat.s32 %d, %a, %b;", S32, S32, S32, NONE,             \
       clamp32((int64_t)S32(a) - S32(b)))                                       \
-    X(mul_hi_u16, "mul.hi.u16 %d, %a, %b;", U16, U16, U16, NONE, a *b >> 16)   \
+    X(mul_hi_u16, "mul.hi.u16 %d, %a, %b;", U16, U16, U16, NONE, (a * b) >> 16)   \
     X(mul_hi_s16, "mul.hi.s16 %d, %a, %b;", S16, S16, S16, NONE,               \
       S16(a) * S16(b) >> 16)                                                   \
-    X(mul_hi_u32, "mul.hi.u32 %d, %a, %b;", U32, U32, U32, NONE, a *b >> 32)   \
+    X(mul_hi_u32, "mul.hi.u32 %d, %a, %b;", U32, U32, U32, NONE, (a * b) >> 32)   \
     X(mul_hi_s32, "mul.hi.s32 %d, %a, %b;", S32, S32, S32, NONE,               \
       (int64_t)S32(a) * S32(b) >> 32)                                          \
     X(mul_hi_u64, "mul.hi.u64 %d, %a, %b;", U64, U64, U64, NONE,               \
       HIGH(a, b, 64, uwide))                                                   \
     X(mul_hi_s64, "mul.hi.s64 %d, %a, %b;", S64, S64, S64, NONE,               \
       HIGH(S64(a), S64(b), 64, wide))                                          \
-    X(mul_wide_u16, "mul.wide.u16 %d, %a, %b;", U32, U16, U16, NONE, a *b)     \
+    X(mul_wide_u16, "mul.wide.u16 %d, %a, %b;", U32, U16, U16, NONE, (a * b))     \
     X(mul_wide_s16, "mul.wide.s16 %d, %a, %b;", S32, S16, S16, NONE,           \
       S16(a) * S16(b))                                                         \
-    X(mul_wide_u32, "mul.wide.u32 %d, %a, %b;", U64, U32, U32, NONE, a *b)     \
+    X(mul_wide_u32, "mul.wide.u32 %d, %a, %b;", U64, U32, U32, NONE, (a * b))     \
     X(mul_wide_s32, "mul.wide.s32 %d, %a, %b;", S64, S32, S32, NONE,           \
       (int64_t)S32(a) * S32(b))                                                \
     X(mul24_lo_u32, "mul24.lo.u32 %d, %a, %b;", U32, U32, U32, NONE,           \
@@ -134,12 +141,12 @@ static int64_t bytes_apart(uint64_t a, uint64_t b, int is_signed, uint64_t sum)
       (uint64_t)(s24(a) * s24(b)) + c)                                         \
     X(mad24_hi_u32, "mad24.hi.u32 %d, %a, %b, %c;", U32, U32, U32, U32,        \
       (u24(a) * u24(b) >> 16) + c)                                             \
-    X(mad_lo_u16, "mad.lo.u16 %d, %a, %b, %c;", U16, U16, U16, U16, a *b + c)  \
-    X(mad_lo_s16, "mad.lo.s16 %d, %a, %b, %c;", S16, S16, S16, S16, a *b + c)  \
-    X(mad_lo_u32, "mad.lo.u32 %d, %a, %b, %c;", U32, U32, U32, U32, a *b + c)  \
-    X(mad_lo_s32, "mad.lo.s32 %d, %a, %b, %c;", S32, S32, S32, S32, a *b + c)  \
-    X(mad_lo_u64, "mad.lo.u64 %d, %a, %b, %c;", U64, U64, U64, U64, a *b + c)  \
-    X(mad_lo_s64, "mad.lo.s64 %d, %a, %b, %c;", S64, S64, S64, S64, a *b + c)  \
+    X(mad_lo_u16, "mad.lo.u16 %d, %a, %b, %c;", U16, U16, U16, U16, (a * b + c))  \
+    X(mad_lo_s16, "mad.lo.s16 %d, %a, %b, %c;", S16, S16, S16, S16, (a * b + c))  \
+    X(mad_lo_u32, "mad.lo.u32 %d, %a, %b, %c;", U32, U32, U32, U32, (a * b + c))  \
+    X(mad_lo_s32, "mad.lo.s32 %d, %a, %b, %c;", S32, S32, S32, S32, (a * b + c))  \
+    X(mad_lo_u64, "mad.lo.u64 %d, %a, %b, %c;", U64, U64, U64, U64, (a * b + c))  \
+    X(mad_lo_s64, "mad.lo.s64 %d, %a, %b, %c;", S64, S64, S64, S64, (a * b + c))  \
     X(mad_hi_u16, "mad.hi.u16 %d, %a, %b, %c;", U16, U16, U16, U16,            \
       (a * b >> 16) + c)                                                       \
     X(mad_hi_s16, "mad.hi.s16 %d, %a, %b, %c;", S16, S16, S16, S16,            \
@@ -155,11 +162,11 @@ static int64_t bytes_apart(uint64_t a, uint64_t b, int is_signed, uint64_t sum)
     X(mad_hi_s64, "mad.hi.s64 %d, %a, %b, %c;", S64, S64, S64, S64,            \
       HIGH(S64(a), S64(b), 64, wide) + c)                                      \
     X(mad_wide_u16, "mad.wide.u16 %d, %a, %b, %c;", U32, U16, U16, U32,        \
-      a *b + c)                                                                \
+      (a * b + c))                                                                \
     X(mad_wide_s16, "mad.wide.s16 %d, %a, %b, %c;", S32, S16, S16, S32,        \
       (uint64_t)(S16(a) * S16(b)) + c)                                         \
     X(mad_wide_u32, "mad.wide.u32 %d, %a, %b, %c;", U64, U32, U32, U64,        \
-      a *b + c)                                                                \
+      (a * b + c))                                                                \
     X(mad_wide_s32, "mad.wide.s32 %d, %a, %b, %c;", S64, S32, S32, S64,        \
       (uint64_t)((int64_t)S32(a) * S32(b)) + c)                                \
     X(sad_u16, "sad.u16 %d, %a, %b, %c;", U16, U16, U16, U16,                  \
@@ -233,8 +240,7 @@ static int64_t bytes_apart(uint64_t a, uint64_t b, int is_signed, uint64_t sum)
       "add.cc.u32 %r2, %a, %b; addc.cc.u32 %r3, %a, %b;"                       \
       " addc.u32 %d, %r3, %r2;",                                               \
       U32, U32, U32, NONE,                                                     \
-      (uint32_t)(a + b) + (uint32_t)(a + b + (a + b >> 32)) +                  \
-          (a + b + (a + b >> 32) >> 32))                                       \
+      three_sums(a + b))                                                       \
     X(sub_cc_u32,                                                              \
       "mov.b64 {%r2, %r3}, %a; mov.b64 {%r4, %r5}, %b;"                        \
       " sub.cc.u32 %r2, %r2, %r4; subc.u32 %r3, %r3, %r5;"                     \
@@ -247,6 +253,6 @@ static int64_t bytes_apart(uint64_t a, uint64_t b, int is_signed, uint64_t sum)
     X(mad_cc_u32,                                                              \
       "mov.b64 {%r2, %r3}, %c; mad.lo.cc.u32 %r2, %a, %b, %r2;"                \
       " madc.hi.u32 %r3, %a, %b, %r3; mov.b64 %d, {%r2, %r3};",                \
-      U64, U32, U32, U64, a *b + c)
+      U64, U32, U32, U64, (a * b + c))
 
 CONF_ELEMENTS(integer, CASES)
