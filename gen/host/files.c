@@ -129,6 +129,13 @@ static int put_overrides(struct gen_files *files, const char *dir,
     return 0;
 }
 
+/* The binary embeds files of other rooms too. */
+static int is_ours(const char *name)
+{
+    return strncmp(name, "gen/lua/", 8) == 0 ||
+           strncmp(name, "templates/", 10) == 0;
+}
+
 /* Names and sizes are hashed with the bytes, so moving a byte from one file
 ** to the next changes the hash. */
 static void hash(struct gen_files *files)
@@ -153,8 +160,10 @@ int gen_files_open(struct gen_files *files, const char *dir,
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < gen_embedded_count; i++)
-        rc = put(files, gen_embedded_files[i].name, gen_embedded_files[i].data,
-                 gen_embedded_files[i].size, NULL, err);
+        if (is_ours(gen_embedded_files[i].name))
+            rc = put(files, gen_embedded_files[i].name,
+                     gen_embedded_files[i].data, gen_embedded_files[i].size,
+                     NULL, err);
     if (!rc && dir)
         rc = put_overrides(files, dir, err);
     if (rc) {

@@ -75,7 +75,7 @@ struct gen_host {
     size_t memory;   /* bytes in use */
     long long work;  /* left */
     double deadline; /* on the thread's CPU clock */
-    int refused;     /* the last growth broke the memory limit */
+    int refused;     /* the memory limit, not the machine, said no */
     const char *function;
     const json_t *argument;
     json_t *result;

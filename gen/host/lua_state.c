@@ -40,13 +40,20 @@ static void *allocate(void *user, void *old, size_t old_size, size_t size)
     }
     if (size > held) {
         host->work -= (long long)(size / 32);
-        host->refused = size - held > host->limits.memory - host->memory;
-        if (host->refused || is_overdrawn(host))
+        if (is_overdrawn(host))
             return NULL;
+        if (size - held > host->limits.memory - host->memory) {
+            host->refused = 1;
+            return NULL;
+        }
     }
     void *block = tsr__realloc(old, size);
-    if (!block)
-        return size <= held ? old : NULL;
+    if (!block && size <= held)
+        return old;
+    if (!block) {
+        host->refused = 0;
+        return NULL;
+    }
     host->memory += size - held;
     return block;
 }

@@ -33,50 +33,50 @@ typedef cuda_result (*cuda_get_proc_address)(const char *symbol, void **out,
                                              int *status);
 
 /* Name without the "cu" in front, arguments. All return a cuda_result. */
-#define CUDA_API_LIST(X)                                                       \
-    X(Init, (unsigned flags))                                                  \
-    X(DriverGetVersion, (int *version))                                        \
-    X(GetErrorName, (cuda_result result, const char **name))                   \
-    X(DeviceGetCount, (int *count))                                            \
-    X(DeviceGet, (cuda_device * device, int ordinal))                          \
-    X(DeviceGetName, (char *name, int size, cuda_device device))               \
-    X(DeviceGetAttribute, (int *value, int attribute, cuda_device device))     \
-    X(DeviceTotalMem, (size_t * bytes, cuda_device device))                    \
-    X(DeviceGetUuid, (cuda_uuid * uuid, cuda_device device))                   \
-    X(DevicePrimaryCtxRetain, (cuda_context * context, cuda_device device))    \
-    X(DevicePrimaryCtxRelease, (cuda_device device))                           \
-    X(CtxPushCurrent, (cuda_context context))                                  \
-    X(CtxPopCurrent, (cuda_context * context))                                 \
-    X(CtxSynchronize, (void))                                                  \
-    X(MemAlloc, (cuda_pointer * pointer, size_t bytes))                        \
-    X(MemFree, (cuda_pointer pointer))                                         \
-    X(MemcpyHtoD, (cuda_pointer to, const void *from, size_t bytes))           \
-    X(MemcpyDtoH, (void *to, cuda_pointer from, size_t bytes))                 \
-    X(MemsetD8, (cuda_pointer to, unsigned char value, size_t bytes))          \
-    X(ModuleLoadDataEx, (cuda_module * module, const void *image,              \
-                         unsigned count, int *options, void **values))         \
-    X(ModuleUnload, (cuda_module module))                                      \
-    X(ModuleGetFunction,                                                       \
-      (cuda_function * function, cuda_module module, const char *name))        \
-    X(FuncGetAttribute, (int *value, int attribute, cuda_function function))   \
-    X(FuncSetAttribute, (cuda_function function, int attribute, int value))    \
-    X(LaunchKernel,                                                            \
-      (cuda_function function, unsigned grid_x, unsigned grid_y,               \
-       unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,  \
-       unsigned shared, cuda_stream stream, void **arguments, void **extra))   \
-    X(StreamCreate, (cuda_stream * stream, unsigned flags))                    \
-    X(StreamDestroy, (cuda_stream stream))                                     \
-    X(EventCreate, (cuda_event * event, unsigned flags))                       \
-    X(EventDestroy, (cuda_event event))                                        \
-    X(EventRecord, (cuda_event event, cuda_stream stream))                     \
-    X(EventSynchronize, (cuda_event event))                                    \
-    X(EventElapsedTime, (float *ms, cuda_event start, cuda_event stop))        \
-    X(StreamBeginCapture, (cuda_stream stream, int mode))                      \
-    X(StreamEndCapture, (cuda_stream stream, cuda_graph *graph))               \
-    X(GraphInstantiateWithFlags,                                               \
-      (cuda_graph_exec * executable, cuda_graph graph, uint64_t flags))        \
-    X(GraphLaunch, (cuda_graph_exec executable, cuda_stream stream))           \
-    X(GraphExecDestroy, (cuda_graph_exec executable))                          \
+#define CUDA_API_LIST(X)                                                      \
+    X(Init, (unsigned flags))                                                 \
+    X(DriverGetVersion, (int *version))                                       \
+    X(GetErrorName, (cuda_result result, const char **name))                  \
+    X(DeviceGetCount, (int *count))                                           \
+    X(DeviceGet, (cuda_device * device, int ordinal))                         \
+    X(DeviceGetName, (char *name, int size, cuda_device device))              \
+    X(DeviceGetAttribute, (int *value, int attribute, cuda_device device))    \
+    X(DeviceTotalMem, (size_t * bytes, cuda_device device))                   \
+    X(DeviceGetUuid, (cuda_uuid * uuid, cuda_device device))                  \
+    X(DevicePrimaryCtxRetain, (cuda_context * context, cuda_device device))   \
+    X(DevicePrimaryCtxRelease, (cuda_device device))                          \
+    X(CtxPushCurrent, (cuda_context context))                                 \
+    X(CtxPopCurrent, (cuda_context * context))                                \
+    X(CtxSynchronize, (void))                                                 \
+    X(MemAlloc, (cuda_pointer * pointer, size_t bytes))                       \
+    X(MemFree, (cuda_pointer pointer))                                        \
+    X(MemcpyHtoD, (cuda_pointer to, const void *from, size_t bytes))          \
+    X(MemcpyDtoH, (void *to, cuda_pointer from, size_t bytes))                \
+    X(MemsetD8, (cuda_pointer to, unsigned char value, size_t bytes))         \
+    X(ModuleLoadDataEx, (cuda_module * module, const void *image,             \
+                         unsigned count, int *options, void **values))        \
+    X(ModuleUnload, (cuda_module module))                                     \
+    X(ModuleGetFunction,                                                      \
+      (cuda_function * function, cuda_module module, const char *name))       \
+    X(FuncGetAttribute, (int *value, int attribute, cuda_function function))  \
+    X(FuncSetAttribute, (cuda_function function, int attribute, int value))   \
+    X(LaunchKernel,                                                           \
+      (cuda_function function, unsigned grid_x, unsigned grid_y,              \
+       unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, \
+       unsigned shared, cuda_stream stream, void **arguments, void **extra))  \
+    X(StreamCreate, (cuda_stream * stream, unsigned flags))                   \
+    X(StreamDestroy, (cuda_stream stream))                                    \
+    X(EventCreate, (cuda_event * event, unsigned flags))                      \
+    X(EventDestroy, (cuda_event event))                                       \
+    X(EventRecord, (cuda_event event, cuda_stream stream))                    \
+    X(EventSynchronize, (cuda_event event))                                   \
+    X(EventElapsedTime, (float *ms, cuda_event start, cuda_event stop))       \
+    X(StreamBeginCapture, (cuda_stream stream, int mode))                     \
+    X(StreamEndCapture, (cuda_stream stream, cuda_graph * graph))             \
+    X(GraphInstantiateWithFlags,                                              \
+      (cuda_graph_exec * executable, cuda_graph graph, uint64_t flags))       \
+    X(GraphLaunch, (cuda_graph_exec executable, cuda_stream stream))          \
+    X(GraphExecDestroy, (cuda_graph_exec executable))                         \
     X(GraphDestroy, (cuda_graph graph))
 
 struct cuda_api {
@@ -159,10 +159,12 @@ enum {
       "a kernel reached outside its memory; run it on the emulator to see "    \
       "where, and end this process")                                           \
     X(LAUNCH_OUT_OF_RESOURCES, 701, 0,                                         \
-      "the kernel needs more registers or shared memory than a block may have")\
+      "the kernel needs more registers or shared memory than a block may "     \
+      "have")                                                                  \
     X(LAUNCH_TIMEOUT, 702, 1,                                                  \
       "the kernel ran longer than the display driver allows; end the process") \
-    X(CONTEXT_IS_DESTROYED, 709, 1, "the GPU context is gone; end the process")\
+    X(CONTEXT_IS_DESTROYED, 709, 1,                                            \
+      "the GPU context is gone; end the process")                              \
     X(ASSERT, 710, 1, "an assertion failed in a kernel; end the process")      \
     X(HARDWARE_STACK_ERROR, 714, 1,                                            \
       "a kernel overran its stack; end the process")                           \

@@ -26,7 +26,7 @@ struct result_words {
 };
 
 static const struct result_words result_table[] = {
-#define CUDA_RESULT_WORDS(name, value, sticky, advice)                         \
+#define CUDA_RESULT_WORDS(name, value, sticky, advice) \
     {value, sticky, "CUDA_ERROR_" #name, advice},
     CUDA_RESULT_LIST(CUDA_RESULT_WORDS)
 #undef CUDA_RESULT_WORDS
@@ -51,14 +51,12 @@ void tsr__cuda_describe(cuda_result result, char *text, size_t size)
     const struct result_words *words = find_words(result);
     const char *name = NULL;
     if (words) {
-        snprintf(text, size, "%s (%d): %s", words->name, result,
-                 words->advice);
+        snprintf(text, size, "%s (%d): %s", words->name, result, words->advice);
         return;
     }
     if (api.GetErrorName)
         api.GetErrorName(result, &name);
-    snprintf(text, size, "%s (%d)", name ? name : "unknown CUDA error",
-             result);
+    snprintf(text, size, "%s (%d)", name ? name : "unknown CUDA error", result);
 }
 
 static int status_of(cuda_result result)
@@ -115,12 +113,12 @@ static const char *look_up(cuda_get_proc_address get, struct cuda_api *table)
 {
     void *address;
     int status;
-#define LOOK_UP(name, arguments)                                               \
-    address = NULL;                                                            \
-    status = CUDA_SYMBOL_FOUND;                                                \
-    if (get("cu" #name, &address, CUDA_API_VERSION, 0, &status) ||             \
-        status != CUDA_SYMBOL_FOUND || !address)                               \
-        return "cu" #name;                                                     \
+#define LOOK_UP(name, arguments)                                   \
+    address = NULL;                                                \
+    status = CUDA_SYMBOL_FOUND;                                    \
+    if (get("cu" #name, &address, CUDA_API_VERSION, 0, &status) || \
+        status != CUDA_SYMBOL_FOUND || !address)                   \
+        return "cu" #name;                                         \
     memcpy(&table->name, &address, sizeof address);
     CUDA_API_LIST(LOOK_UP)
 #undef LOOK_UP

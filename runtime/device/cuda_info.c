@@ -13,9 +13,8 @@
 ** what Tessera compiles for: wgmma and its kin exist nowhere else. */
 static void name_arch(struct tsr_device_info *info)
 {
-    snprintf(info->arch, sizeof info->arch, "sm_%d%d%s",
-             info->capability_major, info->capability_minor,
-             info->capability_major >= 9 ? "a" : "");
+    snprintf(info->arch, sizeof info->arch, "sm_%d%d%s", info->capability_major,
+             info->capability_minor, info->capability_major >= 9 ? "a" : "");
 }
 
 static void print_uuid(const cuda_uuid *uuid, char *out, size_t size)

@@ -23,8 +23,8 @@ struct tsr_device_ops {
                  tsr_device_ptr *out, struct tsr_error *err);
     int (*release)(struct tsr_device *device, tsr_device_ptr pointer,
                    struct tsr_error *err);
-    int (*write)(struct tsr_device *device, tsr_device_ptr to,
-                 const void *from, size_t bytes, struct tsr_error *err);
+    int (*write)(struct tsr_device *device, tsr_device_ptr to, const void *from,
+                 size_t bytes, struct tsr_error *err);
     int (*read)(struct tsr_device *device, void *to, tsr_device_ptr from,
                 size_t bytes, struct tsr_error *err);
     int (*fill)(struct tsr_device *device, tsr_device_ptr to,

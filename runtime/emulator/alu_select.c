@@ -329,7 +329,7 @@ EMU_TERNARY(slct_b64_f32, lane_u64, lane_u64, lane_u64, lane_f32,
             EMU_H(read_f32)(z, op->flags & EMU_FTZ) >= 0 ? x : y)
 
 /* testp. x: 0 finite, 1 infinite, 2 number, 3 notanumber, 4 normal,
-** 5 subnormal. Zero is neither normal nor subnormal. */
+** 5 subnormal. Zero counts as normal. */
 static inline int EMU_H(classify)(int what, int is_zero, int top, int none,
                                   int fraction)
 {
@@ -343,7 +343,7 @@ static inline int EMU_H(classify)(int what, int is_zero, int top, int none,
     case 3:
         return top && fraction;
     case 4:
-        return !top && !none;
+        return !top && (!none || is_zero);
     default:
         return none && !is_zero;
     }

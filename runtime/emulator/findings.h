@@ -9,6 +9,7 @@
 #ifndef TSR_EMULATOR_FINDINGS_H
 #define TSR_EMULATOR_FINDINGS_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -109,6 +110,9 @@ struct emu_findings {
 void emu_findings_add(struct emu_findings *findings,
                       const struct emu_finding *finding, const char *fmt, ...)
     TSR_PRINTF(3, 4);
+void emu_findings_addv(struct emu_findings *findings,
+                       const struct emu_finding *finding, const char *fmt,
+                       va_list args);
 /* Moves everything out of `from`, which is then empty. */
 void emu_findings_merge(struct emu_findings *into, struct emu_findings *from);
 /* By block, then order inside it, then line; keeps the first `limit`. */

@@ -14,7 +14,7 @@
 ** address of the warp); when it fails it calls emu_hazard_bad_access, which
 ** finds the lanes at fault, says what lies nearest, and returns their mask.
 ** The other emu_hazard_* event functions are called only while checks are on
-** (`block->checks`).
+** (setup.checks).
 **
 ** Order between warps is happens-before. Time is one counter per worker that
 ** ticks at each release; vc[w][v] is the time up to which warp w has seen warp

@@ -7,10 +7,9 @@ static const struct {
     const char *name;
     int bytes;
     char class;
-} types[] = {
-    [PTX_VOID] = {"void", 0, 0},
+} types[] = {[PTX_VOID] = {"void", 0, 0},
 #define X(symbol, text, size, letter) [PTX_##symbol] = {text, size, letter},
-    PTX_TYPE_LIST(X)
+             PTX_TYPE_LIST(X)
 #undef X
 };
 

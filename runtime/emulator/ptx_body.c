@@ -111,9 +111,8 @@ static void parse_instruction(struct ptx_parser *p,
     parse_operands(p, &in);
     want_labels(p, &in);
     struct ptx_function *f = p->function;
-    f->instructions =
-        ptx_grow(p, f->instructions, (size_t)f->instruction_count,
-                 &p->instruction_capacity, sizeof in);
+    f->instructions = ptx_grow(p, f->instructions, (size_t)f->instruction_count,
+                               &p->instruction_capacity, sizeof in);
     f->instructions[f->instruction_count++] = in;
 }
 
@@ -166,7 +165,8 @@ static void bind_label(struct ptx_parser *p, struct ptx_name *name)
     }
 }
 
-/* -- statements ------------------------------------------------------------- */
+/* -- statements -------------------------------------------------------------
+ */
 
 static void parse_directive(struct ptx_parser *p)
 {

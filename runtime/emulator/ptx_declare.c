@@ -24,8 +24,10 @@ int ptx_space_of(const struct ptx_token *token, enum ptx_space *space)
     static const struct {
         const char *word;
         enum ptx_space space;
-    } spaces[] = {{".global", PTX_SPACE_GLOBAL}, {".const", PTX_SPACE_CONST},
-                  {".shared", PTX_SPACE_SHARED}, {".local", PTX_SPACE_LOCAL},
+    } spaces[] = {{".global", PTX_SPACE_GLOBAL},
+                  {".const", PTX_SPACE_CONST},
+                  {".shared", PTX_SPACE_SHARED},
+                  {".local", PTX_SPACE_LOCAL},
                   {".param", PTX_SPACE_PARAM}};
     if (token->kind != PTX_TOKEN_DIRECTIVE)
         return 0;
@@ -39,7 +41,8 @@ int ptx_space_of(const struct ptx_token *token, enum ptx_space *space)
     return 0;
 }
 
-/* -- the words in front of the name ------------------------------------------ */
+/* -- the words in front of the name ------------------------------------------
+ */
 
 static size_t parse_align(struct ptx_parser *p)
 {
@@ -114,7 +117,8 @@ static struct declared parse_declared(struct ptx_parser *p)
     return d;
 }
 
-/* -- registers ---------------------------------------------------------------- */
+/* -- registers ----------------------------------------------------------------
+ */
 
 static void parse_one_register(struct ptx_parser *p, const struct declared *d)
 {
@@ -158,7 +162,8 @@ void ptx_parse_registers(struct ptx_parser *p)
     ptx_expect(p, ';', "a register declaration");
 }
 
-/* -- variables ---------------------------------------------------------------- */
+/* -- variables ----------------------------------------------------------------
+ */
 
 /* "[2][1024]"; an empty first one is 0 */
 static int parse_dimensions(struct ptx_parser *p, size_t *dims)

@@ -14,10 +14,18 @@
 enum { SPACE = 1, DIGIT = 2, LETTER = 4, HEX = 8 };
 
 static const unsigned char class_of[256] = {
-    [' '] = SPACE, ['\t'] = SPACE, ['\r'] = SPACE, ['\v'] = SPACE,
-    ['\f'] = SPACE, ['0' ... '9'] = DIGIT | HEX, ['a' ... 'f'] = LETTER | HEX,
-    ['g' ... 'z'] = LETTER, ['A' ... 'F'] = LETTER | HEX,
-    ['G' ... 'Z'] = LETTER, ['_'] = LETTER, ['$'] = LETTER,
+    [' '] = SPACE,
+    ['\t'] = SPACE,
+    ['\r'] = SPACE,
+    ['\v'] = SPACE,
+    ['\f'] = SPACE,
+    ['0' ... '9'] = DIGIT | HEX,
+    ['a' ... 'f'] = LETTER | HEX,
+    ['g' ... 'z'] = LETTER,
+    ['A' ... 'F'] = LETTER | HEX,
+    ['G' ... 'Z'] = LETTER,
+    ['_'] = LETTER,
+    ['$'] = LETTER,
 };
 
 static int is(char c, int class)

@@ -47,8 +47,7 @@ static void split_number(struct ptx_parser *p, struct ptx_name *name)
     name->prefix = ptx_intern(p, name->text, start);
 }
 
-struct ptx_name *ptx_intern(struct ptx_parser *p, const char *text,
-                            size_t size)
+struct ptx_name *ptx_intern(struct ptx_parser *p, const char *text, size_t size)
 {
     if (p->name_count >= p->name_slots)
         rehash(p);
@@ -214,8 +213,7 @@ struct ptx_binding *ptx_lookup(struct ptx_parser *p, struct ptx_name *name)
     struct ptx_binding *range = find_range(name);
     if (!range || (own && own->scope >= range->scope))
         return own;
-    struct ptx_binding *made =
-        push(p, name, PTX_BIND_REGISTER, range->scope);
+    struct ptx_binding *made = push(p, name, PTX_BIND_REGISTER, range->scope);
     made->type = range->type;
     made->width = range->width;
     made->reg = ptx_new_registers(p, name->text, range->type, range->width);
@@ -228,23 +226,49 @@ void ptx_want_label(struct ptx_parser *p, struct ptx_name *name,
                     struct ptx_operand *operand, int line)
 {
     struct ptx_fixup *fixup = ptx_alloc(p, sizeof *fixup);
-    *fixup = (struct ptx_fixup){name, operand, line,
-                                p->scopes[p->scope].fixups};
+    *fixup =
+        (struct ptx_fixup){name, operand, line, p->scopes[p->scope].fixups};
     p->scopes[p->scope].fixups = fixup;
 }
 
 /* Predefined registers of the PTX ISA, without their components. */
 static const char *const special_names[] = {
-    "%tid", "%ntid", "%ctaid", "%nctaid", "%laneid", "%warpid", "%nwarpid",
-    "%smid", "%nsmid", "%gridid", "%clusterid", "%nclusterid",
-    "%cluster_ctaid", "%cluster_nctaid", "%cluster_ctarank",
-    "%cluster_nctarank", "%is_explicit_cluster", "%lanemask_eq",
-    "%lanemask_le", "%lanemask_lt", "%lanemask_ge", "%lanemask_gt", "%clock",
-    "%clock_hi", "%clock64", "%globaltimer", "%globaltimer_lo",
-    "%globaltimer_hi", "%total_smem_size", "%aggr_smem_size",
-    "%dynamic_smem_size", "%current_graph_exec",
-    "%reserved_smem_offset_begin", "%reserved_smem_offset_end",
-    "%reserved_smem_offset_cap", "%reserved_smem_offset_0",
+    "%tid",
+    "%ntid",
+    "%ctaid",
+    "%nctaid",
+    "%laneid",
+    "%warpid",
+    "%nwarpid",
+    "%smid",
+    "%nsmid",
+    "%gridid",
+    "%clusterid",
+    "%nclusterid",
+    "%cluster_ctaid",
+    "%cluster_nctaid",
+    "%cluster_ctarank",
+    "%cluster_nctarank",
+    "%is_explicit_cluster",
+    "%lanemask_eq",
+    "%lanemask_le",
+    "%lanemask_lt",
+    "%lanemask_ge",
+    "%lanemask_gt",
+    "%clock",
+    "%clock_hi",
+    "%clock64",
+    "%globaltimer",
+    "%globaltimer_lo",
+    "%globaltimer_hi",
+    "%total_smem_size",
+    "%aggr_smem_size",
+    "%dynamic_smem_size",
+    "%current_graph_exec",
+    "%reserved_smem_offset_begin",
+    "%reserved_smem_offset_end",
+    "%reserved_smem_offset_cap",
+    "%reserved_smem_offset_0",
     "%reserved_smem_offset_1",
 };
 
@@ -259,8 +283,8 @@ int ptx_is_special(struct ptx_name *name)
 {
     if (name->special)
         return name->special == 1;
-    int found = is_numbered(name->text, "%pm") ||
-                is_numbered(name->text, "%envreg");
+    int found =
+        is_numbered(name->text, "%pm") || is_numbered(name->text, "%envreg");
     for (size_t i = 0;
          !found && i < sizeof special_names / sizeof special_names[0]; i++)
         found = strcmp(name->text, special_names[i]) == 0;

@@ -248,7 +248,8 @@ int64_t ptx_parse_integer(struct ptx_parser *p, const char *what)
     return (int64_t)c.bits;
 }
 
-/* -- names as operands ------------------------------------------------------ */
+/* -- names as operands ------------------------------------------------------
+ */
 
 /* ".x" right behind a register; returns the component or -1. */
 static int accept_component(struct ptx_parser *p)
@@ -399,7 +400,8 @@ static struct ptx_operand name_operand(struct ptx_parser *p, const char *root)
     return unbound_operand(p, name, line, root);
 }
 
-/* -- braces, brackets -------------------------------------------------------- */
+/* -- braces, brackets --------------------------------------------------------
+ */
 
 /* Elements up to `close`, which is consumed. */
 static void parse_elements(struct ptx_parser *p, struct ptx_operand *into,

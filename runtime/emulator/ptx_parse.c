@@ -8,7 +8,8 @@
 #include "runtime/base/checked.h"
 #include "runtime/base/memory.h"
 
-/* -- memory ------------------------------------------------------------------ */
+/* -- memory ------------------------------------------------------------------
+ */
 
 struct ptx_chunk {
     struct ptx_chunk *next;
@@ -82,7 +83,8 @@ void *ptx_grow(struct ptx_parser *p, void *array, size_t count,
     return larger;
 }
 
-/* -- errors ------------------------------------------------------------------ */
+/* -- errors ------------------------------------------------------------------
+ */
 
 void ptx_fail(struct ptx_parser *p, int line, const char *fmt, ...)
 {
@@ -110,7 +112,8 @@ void ptx_expected(struct ptx_parser *p, const char *what)
              p->token.text);
 }
 
-/* -- directives that only inform --------------------------------------------- */
+/* -- directives that only inform ---------------------------------------------
+ */
 
 static int take_line_number(struct ptx_parser *p)
 {
@@ -176,7 +179,8 @@ int ptx_parse_debug_directive(struct ptx_parser *p)
     return 1;
 }
 
-/* -- functions --------------------------------------------------------------- */
+/* -- functions ---------------------------------------------------------------
+ */
 
 /* "(.param .u64 a, .reg .b32 b)"; the current token may be anything else */
 static struct ptx_variable *parse_parameters(struct ptx_parser *p, int *count)
@@ -277,9 +281,8 @@ static struct ptx_function *find_function(struct ptx_parser *p,
         return &m->functions[binding->target];
     if (binding)
         ptx_fail(p, line, "'%s' is already a variable", name->text);
-    m->functions =
-        ptx_grow(p, m->functions, (size_t)m->function_count,
-                 &p->function_capacity, sizeof *m->functions);
+    m->functions = ptx_grow(p, m->functions, (size_t)m->function_count,
+                            &p->function_capacity, sizeof *m->functions);
     struct ptx_function *f = &m->functions[m->function_count];
     memset(f, 0, sizeof *f);
     f->name = name->text;
@@ -342,7 +345,8 @@ static void parse_function(struct ptx_parser *p, int is_entry)
     define(p, name, &f);
 }
 
-/* -- module -------------------------------------------------------------------- */
+/* -- module
+ * -------------------------------------------------------------------- */
 
 /* ".version 8.7": the lexer has made a double of it */
 static void parse_version(struct ptx_parser *p)
@@ -379,12 +383,6 @@ static void parse_address_size(struct ptx_parser *p)
         ptx_fail(p, line,
                  ".address_size %lld is not supported, compile for 64 bits",
                  (long long)size);
-}
-
-static int accept_linkage(struct ptx_parser *p)
-{
-    return ptx_accept_word(p, ".visible") || ptx_accept_word(p, ".weak") ||
-           ptx_accept_word(p, ".common");
 }
 
 static void parse_pragma(struct ptx_parser *p)
@@ -494,6 +492,8 @@ int ptx_module_parse(struct ptx_module **out, const char *text, size_t size,
     else
         *out = module;
 done:
+    if (p)
+        ptx_arena_release(&p->scratch);
     tsr__free(p);
     return status;
 }

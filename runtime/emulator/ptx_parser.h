@@ -22,16 +22,16 @@
 #include "runtime/emulator/ptx.h"
 
 /* Limits against hostile text; real modules stay far below. */
-#define PTX_MAX_TEXT      ((size_t)256 << 20)
-#define PTX_MAX_WORD      4096
-#define PTX_MAX_SCOPES    64
-#define PTX_MAX_NESTING   64
-#define PTX_MAX_OPERANDS  32
-#define PTX_MAX_ELEMENTS  1024
-#define PTX_MAX_PARAMS    4096
-#define PTX_MAX_RANGE     (1 << 20)
-#define PTX_MAX_IMAGE     ((size_t)64 << 20)
-#define PTX_MAX_VARIABLE  ((size_t)1 << 40)
+#define PTX_MAX_TEXT     ((size_t)256 << 20)
+#define PTX_MAX_WORD     4096
+#define PTX_MAX_SCOPES   64
+#define PTX_MAX_NESTING  64
+#define PTX_MAX_OPERANDS 32
+#define PTX_MAX_ELEMENTS 1024
+#define PTX_MAX_PARAMS   4096
+#define PTX_MAX_RANGE    (1 << 20)
+#define PTX_MAX_IMAGE    ((size_t)64 << 20)
+#define PTX_MAX_VARIABLE ((size_t)1 << 40)
 
 /* -- arena ---------------------------------------------------------------- */
 
@@ -50,8 +50,8 @@ enum ptx_token_kind {
     PTX_TOKEN_WORD,      /* name, %name, $name, _name */
     PTX_TOKEN_DIRECTIVE, /* .name, .a::b; text includes the dot */
     PTX_TOKEN_NUMBER,
-    PTX_TOKEN_STRING,    /* text without the quotes */
-    PTX_TOKEN_PUNCT,     /* one character, or << >> && || == != <= >= */
+    PTX_TOKEN_STRING, /* text without the quotes */
+    PTX_TOKEN_PUNCT,  /* one character, or << >> && || == != <= >= */
 };
 
 struct ptx_token {
@@ -59,8 +59,8 @@ struct ptx_token {
     const char *text; /* in the source, not terminated */
     size_t size;
     int line;
-    int punct;  /* character; for two-character signs PTX_SIGN */
-    int joined; /* no white space before it */
+    int punct;     /* character; for two-character signs PTX_SIGN */
+    int joined;    /* no white space before it */
     uint64_t bits; /* NUMBER */
     enum ptx_type type;
 };
@@ -99,14 +99,14 @@ struct ptx_name {
     size_t size;
     uint32_t hash;
     struct ptx_name *chain;
-    struct ptx_name *prefix;     /* "%r" of "%r12", NULL: no number at the end */
-    uint32_t number;             /* 12 */
+    struct ptx_name *prefix;    /* "%r" of "%r12", NULL: no number at the end */
+    uint32_t number;            /* 12 */
     struct ptx_binding *symbol; /* innermost: register, variable, function */
     struct ptx_binding *range;  /* innermost .reg name<N> */
     struct ptx_binding *label;  /* innermost */
     int is_split;               /* prefix and number are known */
-    struct ptx_opcode *opcode;   /* split once */
-    int special;                 /* 0 not asked, 1 a special register, -1 no */
+    struct ptx_opcode *opcode;  /* split once */
+    int special;                /* 0 not asked, 1 a special register, -1 no */
 };
 
 struct ptx_opcode {
@@ -136,6 +136,7 @@ struct ptx_parser {
     const char *file; /* for messages */
     struct ptx_module *module;
     struct ptx_arena *arena;
+    struct ptx_arena scratch; /* released after the parse */
 
     const char *at; /* next character */
     const char *end;
@@ -228,7 +229,7 @@ void ptx_parse_body(struct ptx_parser *p);
 /* ptx_parse.c: directives of both levels; 0 if it is none of them */
 int ptx_parse_debug_directive(struct ptx_parser *p);
 
-/* ptx_cfg.c */
+/* ptx_cfg.c: reconvergence */
 /* Ranks of the finished function; may add instructions. */
 void ptx_rank(struct ptx_parser *p, struct ptx_function *function);
 

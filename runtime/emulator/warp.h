@@ -17,11 +17,13 @@
 #include "runtime/emulator/async.h"
 #include "runtime/emulator/emulator.h"
 #include "runtime/emulator/hazards.h"
+#include "runtime/emulator/memory_map.h"
 #include "runtime/emulator/op.h"
 
 #define EMU_BARRIERS    16
 #define EMU_MAX_WARPS   32
 #define EMU_CALL_DEPTH  256
+#define EMU_HINTS       64
 
 /* Generic windows. Host addresses stay below 2^56. */
 #define EMU_WINDOW_MASK   (UINT64_C(0xff) << 56)
@@ -101,6 +103,27 @@ struct emu_block {
     uint64_t random;
 };
 
+/* One launch under one seed. Constant while workers run, but for the fields
+** that say they are atomic. */
+struct emu_run {
+    const struct emu_launch *launch;
+    const struct emu_kernel *kernel;
+    const struct emu_code *code; /* the entry's, for the chosen isa */
+    const struct emu_code *codes; /* all functions of the module */
+    struct emu_options options;
+    const struct emu_span *span; /* living allocations, ascending */
+    size_t span_count;
+    struct emu_hazards *hazards;
+    uint64_t seed;
+    uint64_t limit; /* warp instructions of a block */
+    uint64_t block_total;
+    const uint64_t *order; /* block numbers in running order, or NULL */
+    uint32_t shared_bytes, shared_static, local_bytes;
+    uint64_t next;    /* atomic: next entry of the order */
+    uint64_t stop_at; /* atomic: no block after this one need run */
+    uint64_t started; /* nanoseconds, for globaltimer */
+};
+
 struct emu_worker {
     struct emu_run *run;
     struct emu_hazard_worker *hazards;
@@ -111,8 +134,7 @@ struct emu_worker {
     uint32_t block_count;
     uint64_t executed;
     struct tsr_buffer output;
-    struct emu_span hint[8]; /* allocations found last: see reach.h */
-    uint32_t hint_next;
+    struct emu_span hint[EMU_HINTS]; /* allocations found last: reach.h */
     int failed; /* ran out of memory */
 };
 

@@ -23,7 +23,7 @@
 struct tsr_quantized_linear {
     enum tsr_weight_format format;
     size_t n, k;
-    const uint8_t *qweight;     /* tsr__packed_bytes(n, k), 16-byte aligned */
+    const uint8_t *qweight;     /* tsr__packed_bytes(n, k), any alignment */
     const uint16_t *scale;      /* s or s1 */
     const uint16_t *zero_scale; /* zs, or NULL */
     const uint8_t *s2, *offset; /* or NULL */

@@ -59,7 +59,7 @@ int conf_type_bytes(enum conf_type type);
 /* How out is compared with what is expected, element by element. */
 enum conf_compare {
     CONF_EXACT,    /* every bit */
-    CONF_NAN,      /* every bit, but one NaN is as good as another */
+    CONF_ANY_NAN,      /* every bit, but one NaN is as good as another */
     CONF_ULP,      /* within `tolerance` units in the last place, NaN = NaN */
     CONF_ABSOLUTE, /* |out - expected| <= tolerance, NaN = NaN */
 };

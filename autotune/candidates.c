@@ -1,0 +1,202 @@
+/* candidates.c -- configurations planned, rendered, compiled. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "autotune/search.h"
+#include "runtime/base/memory.h"
+
+static int no_memory(struct tsr_error *err)
+{
+    return TSR_FAIL(err, TSR_EMEMORY, "out of memory planning candidates");
+}
+
+/* ---- sources ---------------------------------------------------------------
+ */
+
+/* The index of a text, added when new; takes text and entry. -1: no memory. */
+static int sources_add(struct tune_sources *sources, char *text, char *entry)
+{
+    char sha256[TSR_SHA256_HEX];
+    tsr__sha256_hex(text, strlen(text), sha256);
+    for (size_t i = 0; i < sources->count; i++)
+        if (strcmp(sources->item[i].sha256, sha256) == 0) {
+            tsr__free(text);
+            tsr__free(entry);
+            return (int)i;
+        }
+    if (tsr__grow((void **)&sources->item, &sources->capacity,
+                  sources->count + 1, sizeof *sources->item)) {
+        tsr__free(text);
+        tsr__free(entry);
+        return -1;
+    }
+    struct tune_source *source = &sources->item[sources->count];
+    memset(source, 0, sizeof *source);
+    source->text = text;
+    source->entry = entry;
+    strcpy(source->sha256, sha256);
+    return (int)sources->count++;
+}
+
+int tune_sources_compile(struct tune_sources *sources, const char *arch,
+                         int processes, gen_pool_progress progress,
+                         void *context, struct tsr_error *err)
+{
+    size_t first = sources->compiled, count = sources->count - first;
+    if (!count)
+        return 0;
+    struct gen_job *jobs = tsr__calloc(count, sizeof *jobs);
+    struct gen_job_result *results = tsr__calloc(count, sizeof *results);
+    int rc = jobs && results ? 0 : no_memory(err);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        jobs[i] = (struct gen_job){sources->item[first + i].text,
+                                   sources->item[first + i].entry, arch, 0};
+    if (rc == 0)
+        rc = gen_compile_pool(jobs, (int)count, processes, 0, progress, context,
+                              results, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        /* No compiler is everybody's failure, not a text's. */
+        if (results[i].code == TSR_ENOTFOUND) {
+            rc = results[i].code;
+            if (err)
+                *err = results[i].error;
+            gen_job_results_release(results, (int)count);
+        }
+    }
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        sources->item[first + i].result = results[i];
+    if (rc == 0)
+        sources->compiled = sources->count;
+    tsr__free(jobs);
+    tsr__free(results);
+    return rc;
+}
+
+void tune_sources_release(struct tune_sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        tsr__free(sources->item[i].text);
+        tsr__free(sources->item[i].entry);
+        if (i < sources->compiled)
+            gen_job_results_release(&sources->item[i].result, 1);
+    }
+    tsr__free(sources->item);
+    memset(sources, 0, sizeof *sources);
+}
+
+/* ---- candidates ------------------------------------------------------------
+ */
+
+/* SPEC text as words; they point into *copy. */
+static int split_words(const char *spec, char **copy, const char *words[64])
+{
+    int count = 0;
+    char *save = NULL;
+    *copy = tsr__strdup(spec);
+    if (!*copy)
+        return -1;
+    for (char *word = strtok_r(*copy, " ", &save); word && count < 64;
+         word = strtok_r(NULL, " ", &save))
+        words[count++] = word;
+    return count;
+}
+
+/* A configuration that cannot be rendered is a candidate with an error. */
+static int render(struct tune_candidate *candidate,
+                  struct tune_sources *sources, struct gen_host *host,
+                  struct tsr_error *err)
+{
+    const char *words[64];
+    char *copy = NULL;
+    struct gen_kernel kernel;
+    struct tsr_error why = {0};
+    int count = split_words(candidate->spec, &copy, words);
+    int rc = count < 0 ? no_memory(err)
+                       : gen_render(host, words, count, &kernel, &why);
+    tsr__free(copy);
+    if (count < 0)
+        return rc;
+    if (rc) {
+        candidate->error = tsr__strdup(why.text);
+        return candidate->error ? 0 : no_memory(err);
+    }
+    candidate->source = sources_add(sources, kernel.source, kernel.entry);
+    kernel.source = kernel.entry = NULL;
+    gen_kernel_release(&kernel);
+    return candidate->source < 0 ? no_memory(err) : 0;
+}
+
+static int add_candidate(struct tune_candidates *list, const json_t *record,
+                         int is_default, struct tune_sources *sources,
+                         struct gen_host *host, struct tsr_error *err)
+{
+    const char *spec = json_string_value(json_object_get(record, "spec"));
+    const json_t *launch = json_object_get(record, "launch");
+    if (!spec)
+        return TSR_FAIL(err, TSR_EFORMAT, "plan: a candidate without a spec");
+    if (tsr__grow((void **)&list->item, &list->capacity, list->count + 1,
+                  sizeof *list->item))
+        return no_memory(err);
+    struct tune_candidate candidate = {
+        .is_default = is_default,
+        .source = -1,
+        .raster = (int)json_integer_value(json_object_get(launch, "raster")),
+        .estimate_us =
+            json_number_value(json_object_get(record, "estimate_us"))};
+    int rc = gen_launch_read(launch, &candidate.launch, err);
+    if (rc)
+        return rc;
+    candidate.spec = tsr__strdup(spec);
+    if (!candidate.spec)
+        return no_memory(err);
+    list->item[list->count++] = candidate;
+    return render(&list->item[list->count - 1], sources, host, err);
+}
+
+int tune_candidates_plan(struct tune_candidates *out,
+                         struct tune_sources *sources, struct gen_host *host,
+                         const char *key, int limit, struct tsr_error *err)
+{
+    struct tune_candidates list = {0};
+    json_t *all = NULL, *standard = NULL, *record;
+    json_t *argument = json_pack("{s:s}", "key", key);
+    size_t index;
+    int rc = argument
+                 ? gen_host_call(host, "plan.default", argument, &standard, err)
+                 : no_memory(err);
+    if (rc == 0)
+        rc = gen_host_call(host, "plan.candidates", argument, &all, err);
+    const char *chosen =
+        rc ? NULL : json_string_value(json_object_get(standard, "spec"));
+    int has_default = 0;
+    json_array_foreach(all, index, record)
+    {
+        const char *spec = json_string_value(json_object_get(record, "spec"));
+        int is_default = chosen && spec && strcmp(spec, chosen) == 0;
+        if (rc || index >= (size_t)limit)
+            break;
+        has_default |= is_default;
+        rc = add_candidate(&list, record, is_default, sources, host, err);
+    }
+    if (rc == 0 && !has_default)
+        rc = add_candidate(&list, standard, 1, sources, host, err);
+    json_decref(argument);
+    json_decref(all);
+    json_decref(standard);
+    if (rc) {
+        tune_candidates_release(&list);
+        return rc;
+    }
+    *out = list;
+    return 0;
+}
+
+void tune_candidates_release(struct tune_candidates *candidates)
+{
+    for (size_t i = 0; i < candidates->count; i++) {
+        tsr__free(candidates->item[i].spec);
+        tsr__free(candidates->item[i].error);
+    }
+    tsr__free(candidates->item);
+    memset(candidates, 0, sizeof *candidates);
+}

@@ -1,0 +1,135 @@
+/* hazard_state.h -- inside the hazard module (hazards.c, bounds.c, races.c,
+** conflicts.c), for nobody else.
+**
+** The shadow of shared memory has one entry per granule. A granule is the
+** narrowest shared access that the kernel's code contains (1 to 16 bytes);
+** since accesses are aligned to their size, each covers whole granules, so the
+** shadow is exact and no larger than it must be.
+**
+**     write entry   31        11 10  9     5 4     0
+**                   ├──time────┼──┼───lane─┼─warp──┤   last write
+**                               └ strong (volatile, atomic)
+**     read entry    ├──time────┼──┼─┬──────┼─lane──┤   last read of one warp
+**                               │  └ several lanes
+**                               └ strong
+**
+** Time 0x1fffff marks bytes that a cp.async is still going to write. Times
+** before block->start belong to an earlier block: not written yet.
+*/
+#ifndef TSR_EMULATOR_HAZARD_STATE_H
+#define TSR_EMULATOR_HAZARD_STATE_H
+
+#include "runtime/emulator/hazards.h"
+
+enum {
+    HAZARD_WARPS = 32,
+    HAZARD_BARRIERS = 16,
+    HAZARD_SYNC_WORDS = 64,
+    HAZARD_TIME_SHIFT = 11,
+    HAZARD_PENDING = 0x1fffff,
+    HAZARD_STRONG = 1 << 10,
+    HAZARD_SEVERAL = 1 << 9,
+};
+
+struct hazard_clock {
+    uint32_t seen[HAZARD_WARPS];
+};
+
+/* Shared memory of one resident block (races.c). */
+struct hazard_races {
+    uint32_t now;   /* of the next access */
+    uint32_t start; /* when this block began */
+    uint32_t warps;
+    uint32_t shift; /* log2 of the granule */
+    size_t granules;
+    uint32_t pending; /* async issues that have not landed */
+    struct hazard_clock clock[HAZARD_WARPS]; /* what a warp has seen of each */
+    uint32_t ordered[HAZARD_WARPS];  /* up to here all other warps are seen */
+    uint32_t together[HAZARD_WARPS]; /* up to here lanes are in order */
+    uint32_t last_read[HAZARD_WARPS];
+    uint32_t exited; /* warps */
+    uint32_t exited_lanes[HAZARD_WARPS];
+    struct hazard_clock barrier[HAZARD_BARRIERS];
+    struct hazard_clock fence[HAZARD_WARPS]; /* seen at the last fence */
+    uint32_t fenced;                         /* warps that have one */
+    struct hazard_clock sync[HAZARD_SYNC_WORDS]; /* released to a word */
+    uint64_t sync_used;
+    uint32_t *write, *write_line;
+    uint32_t *read[HAZARD_WARPS], *read_line[HAZARD_WARPS];
+};
+
+struct hazard_page;
+struct hazard_log;
+
+/* Global memory as one worker saw it (conflicts.c). */
+struct hazard_shadow {
+    struct hazard_page **slot; /* hash by page number */
+    size_t slots, pages;
+    struct hazard_page *last;
+    size_t bytes;
+    struct hazard_log *log; /* release logs, when ordered */
+    size_t logs, log_capacity;
+    int failed;
+};
+
+struct hazard_acquired {
+    uint32_t log;
+    uint32_t position;
+};
+
+struct emu_hazard_block {
+    struct emu_hazard_worker *worker;
+    struct emu_hazard_block *next; /* of the worker's free list */
+    struct emu_hazard_block *next_all;
+    uint64_t linear;
+    uint32_t ctaid[3];
+    uint64_t sequence; /* findings so far */
+    struct hazard_races races;
+    /* order between blocks: conflicts.c */
+    uint32_t epoch;    /* fences so far */
+    uint32_t released; /* accesses of epochs below this may be released */
+    struct hazard_acquired *acquired;
+    size_t acquired_count, acquired_capacity;
+};
+
+struct emu_hazard_worker {
+    struct emu_hazards *owner;
+    struct emu_hazard_worker *next;
+    struct emu_hazard_block *free, *all;
+    struct emu_findings findings;
+    struct hazard_shadow shadow;
+};
+
+struct emu_hazards {
+    struct emu_hazard_setup setup;
+    struct emu_hazard_worker *workers;
+    uint32_t shared_shift;
+    uint32_t warps;
+};
+
+/* A finding about `access`, lanes and address given. */
+void hazard_find(struct emu_hazard_block *block, enum emu_finding_kind kind,
+                 const struct emu_access *access, uint32_t lanes,
+                 uint64_t address, const char *fmt, ...) TSR_PRINTF(6, 7);
+/* "'tile'+16", or "shared offset 16" outside every variable. */
+const char *hazard_place(const struct emu_hazard_block *block,
+                         enum ptx_space space, uint64_t offset, char *text,
+                         size_t size);
+
+/* races.c */
+int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
+                       uint32_t shift, uint32_t warps);
+void hazard_races_release(struct hazard_races *races);
+/* log2 of the granule for the code of `module`. */
+uint32_t hazard_granule_shift(const struct ptx_module *module);
+/* Order made by strong accesses to one word, shared or global. */
+void hazard_handshake(struct hazard_races *races,
+                      const struct emu_access *access, uint64_t address);
+
+/* conflicts.c */
+void hazard_shadow_release(struct hazard_shadow *shadow);
+/* Conflicts of all workers, into the first worker's findings. */
+void hazard_conflicts_finish(struct emu_hazards *hazards);
+void hazard_conflicts_begin(struct emu_hazard_block *block);
+
+#endif
