@@ -226,7 +226,7 @@ static int not_found(struct tsr_buffer *report, struct tsr_error *err)
         return TSR_FAIL(err, TSR_ENOTFOUND,
                         "TESSERA_NVRTC is '%s', which does not work (%.*s); "
                         "point it at libnvrtc.so of CUDA 12.8 or newer, or "
-                        "unset it",
+                        "unset it and run 'make deps'",
                         named,
                         report->data ? (int)strcspn(report->data, "\n") : 0,
                         report->data ? report->data : "");

@@ -13,7 +13,7 @@
 
 #include "gen/host/binary.h"
 
-#define MEMORY_ALLOWANCE ((rlim_t)8 << 30) /* NVRTC needs well under one */
+#define MEMORY_ALLOWANCE ((rlim_t)4 << 30) /* NVRTC needs well under one */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SHADOW_MEMORY 1 /* a sanitizer maps terabytes: no limit then */

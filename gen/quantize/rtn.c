@@ -32,6 +32,8 @@ static inline float clamp_code(float code)
 
 uint16_t gen_half_at_least(float value)
 {
+    if (!(value > 0.0f))
+        return 1; /* also for -0 */
     uint16_t half = tsr__float_to_half(value);
     if (tsr__half_to_float(half) < value)
         half++; /* the next fp16: bits of positive numbers are ordered */
@@ -58,7 +60,7 @@ static enum gen_row_fault find_extremes(const float *w, size_t k, float *low,
 static void channel(const float *w, size_t k, float low, float high,
                     struct gen_row *row)
 {
-    *row->zero_scale = tsr__float_to_half(-low);
+    *row->zero_scale = tsr__float_to_half(0.0f - low); /* no -0 */
     float zs = tsr__half_to_float(*row->zero_scale);
     float span = high + zs;
     *row->scale = gen_half_at_least(span > 0.0f ? span / 15.0f : 0.0f);

@@ -18,6 +18,17 @@ void tsr__fail(struct tsr_error *err, int code, const char *file, int line,
     }
 }
 
+/* As much of `more` as fits behind `text`. */
+static void append(char *text, size_t size, const char *more)
+{
+    size_t used = strlen(text), length = strlen(more);
+    size_t room = size - 1 - used;
+    if (length > room)
+        length = room;
+    memcpy(text + used, more, length);
+    text[used + length] = 0;
+}
+
 int tsr__fail_context(struct tsr_error *err, int code, const char *fmt, ...)
 {
     if (err) {
@@ -25,11 +36,10 @@ int tsr__fail_context(struct tsr_error *err, int code, const char *fmt, ...)
         memcpy(inner, err->text, sizeof inner);
         va_list args;
         va_start(args, fmt);
-        int used = vsnprintf(err->text, sizeof err->text, fmt, args);
+        vsnprintf(err->text, sizeof err->text, fmt, args);
         va_end(args);
-        if (used >= 0 && (size_t)used < sizeof err->text)
-            snprintf(err->text + used, sizeof err->text - (size_t)used, ": %s",
-                     inner);
+        append(err->text, sizeof err->text, ": ");
+        append(err->text, sizeof err->text, inner);
     }
     return code;
 }

@@ -32,4 +32,9 @@ struct emu_async {
     uint32_t commits[32]; /* groups closed by each lane */
 };
 
+/* Lanes of `mask` that have copies nobody waited for. */
+uint32_t emu_async_pending(const struct emu_async *async, uint32_t mask);
+void emu_async_clear(struct emu_async *async);
+void emu_async_release(struct emu_async *async);
+
 #endif

@@ -80,7 +80,7 @@ struct emu_mma_count {
     X(async_copies)      /* lane cp.async operations */               \
     X(mma_multiply_adds) /* all shapes */                             \
     X(barriers)          /* warp arrivals at bar.sync and the like */ \
-    X(blocks)
+    X(blocks)            /* the core adds one for each block that ran */
 
 struct emu_counts {
     uint64_t warp_instructions[EMU_CLASSES];

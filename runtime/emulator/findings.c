@@ -79,7 +79,8 @@ static int make_room(struct emu_findings *list)
     return 0;
 }
 
-/* -- folding ---------------------------------------------------------------- */
+/* -- folding ----------------------------------------------------------------
+ */
 
 static int is_earlier(const struct emu_finding *a, const struct emu_finding *b)
 {
@@ -161,7 +162,8 @@ void emu_findings_merge(struct emu_findings *into, struct emu_findings *from)
     emu_findings_release(from);
 }
 
-/* -- the end ------------------------------------------------------------------ */
+/* -- the end ------------------------------------------------------------------
+ */
 
 static int compare(const void *left, const void *right)
 {
@@ -178,8 +180,7 @@ static int compare(const void *left, const void *right)
 void emu_findings_sort(struct emu_findings *findings, size_t limit)
 {
     if (findings->count > 1)
-        qsort(findings->item, findings->count, sizeof *findings->item,
-              compare);
+        qsort(findings->item, findings->count, sizeof *findings->item, compare);
     while (findings->count > limit) {
         tsr__free(findings->item[--findings->count].message);
         findings->dropped++;

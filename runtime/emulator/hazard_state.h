@@ -50,8 +50,8 @@ struct hazard_races {
     uint32_t exited; /* warps */
     uint32_t exited_lanes[HAZARD_WARPS];
     struct hazard_clock barrier[HAZARD_BARRIERS];
-    struct hazard_clock fence[HAZARD_WARPS]; /* seen at the last fence */
-    uint32_t fenced;                         /* warps that have one */
+    struct hazard_clock fence[HAZARD_WARPS];     /* seen at the last fence */
+    uint32_t fenced;                             /* warps that have one */
     struct hazard_clock sync[HAZARD_SYNC_WORDS]; /* released to a word */
     uint64_t sync_used;
     uint32_t *write, *write_line;
@@ -61,17 +61,21 @@ struct hazard_races {
 struct hazard_page;
 struct hazard_log;
 
-/* Global memory as one worker saw it (conflicts.c). */
+/* Global memory as one worker saw it (conflicts.c), and the hand-shakes
+** between blocks (handshakes.c). */
 struct hazard_shadow {
     struct hazard_page **slot; /* hash by page number */
     size_t slots, pages;
-    struct hazard_page *last;
+    struct hazard_page *last; /* looked up last */
     size_t bytes;
-    struct hazard_log *log; /* release logs, when ordered */
+    struct hazard_log *log; /* of words that blocks released something to */
     size_t logs, log_capacity;
+    uint32_t *log_slot; /* hash by address -> log + 1 */
+    size_t log_slots;
     int failed;
 };
 
+/* A block has seen the first `position` records of a log. */
 struct hazard_acquired {
     uint32_t log;
     uint32_t position;
@@ -86,10 +90,12 @@ struct emu_hazard_block {
     uint64_t sequence; /* findings so far */
     struct hazard_races races;
     /* order between blocks: conflicts.c */
-    uint32_t epoch;    /* fences so far */
-    uint32_t released; /* accesses of epochs below this may be released */
+    uint32_t epoch; /* .gpu fences so far; accesses before them are released
+                       with the next strong write */
     struct hazard_acquired *acquired;
     size_t acquired_count, acquired_capacity;
+    uint64_t known_key; /* the answer that hazard_is_before gave last */
+    int known_answer;
 };
 
 struct emu_hazard_worker {
@@ -122,6 +128,7 @@ int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
 void hazard_races_release(struct hazard_races *races);
 /* log2 of the granule for the code of `module`. */
 uint32_t hazard_granule_shift(const struct ptx_module *module);
+void hazard_races_fence(struct hazard_races *races, uint32_t warp);
 /* Order made by strong accesses to one word, shared or global. */
 void hazard_handshake(struct hazard_races *races,
                       const struct emu_access *access, uint64_t address);
@@ -130,6 +137,15 @@ void hazard_handshake(struct hazard_races *races,
 void hazard_shadow_release(struct hazard_shadow *shadow);
 /* Conflicts of all workers, into the first worker's findings. */
 void hazard_conflicts_finish(struct emu_hazards *hazards);
-void hazard_conflicts_begin(struct emu_hazard_block *block);
+
+/* handshakes.c: order between blocks */
+void hazard_handshakes_begin(struct emu_hazard_block *block);
+void hazard_handshakes_release(struct hazard_shadow *shadow);
+/* A strong access to global memory by one warp. */
+void hazard_global_handshake(struct emu_hazard_block *block,
+                             const struct emu_access *access);
+/* Has `block` seen what block `other` did before its fence number epoch+1? */
+int hazard_is_before(struct emu_hazard_block *block, uint32_t other,
+                     uint32_t epoch);
 
 #endif

@@ -22,15 +22,15 @@ typedef void (*emu_handler)(struct emu_warp *w, unsigned char *r,
 /* What the loop in exec.c does with an operation. Everything but PLAIN moves
 ** the program counter or may stop the warp. */
 enum emu_control {
-    EMU_PLAIN,
-    EMU_BRANCH,       /* to target */
-    EMU_CALL,         /* callee number target */
-    EMU_RETURN,       /* of a function; of an entry: exit */
-    EMU_EXIT,         /* of the thread */
-    EMU_BARRIER,      /* bar, barrier */
-    EMU_WARP_BARRIER, /* bar.warp.sync */
-    EMU_YIELD,        /* nanosleep: ends the warp's turn */
-    EMU_TRAP,
+    EMU_DO_PLAIN,
+    EMU_DO_BRANCH,       /* to target */
+    EMU_DO_CALL,         /* callee number target */
+    EMU_DO_RETURN,       /* of a function; of an entry: exit */
+    EMU_DO_EXIT,         /* of the thread */
+    EMU_DO_BARRIER,      /* bar, barrier */
+    EMU_DO_WARP_BARRIER, /* bar.warp.sync */
+    EMU_DO_YIELD,        /* nanosleep: ends the warp's turn */
+    EMU_DO_TRAP,
 };
 
 /* op.flags. The low bits say how a float result is finished. */

@@ -257,7 +257,7 @@ void ptx_next(struct ptx_parser *p)
         token->kind = PTX_TOKEN_END;
     else if (is(c, DIGIT))
         take_number(p);
-    else if (is(c, LETTER) || (c == '%' && is(p->at[1], LETTER)))
+    else if (is(c, LETTER) || (c == '%' && is(p->at[1], LETTER | DIGIT)))
         take_word(p);
     else if (c == '.' && is(p->at[1], LETTER | DIGIT))
         take_directive(p);

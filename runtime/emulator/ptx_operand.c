@@ -320,7 +320,7 @@ static struct ptx_operand special_operand(struct ptx_parser *p,
 }
 
 /* "+8", "-8", "+-8", "+(3*4)" */
-static int64_t parse_offset(struct ptx_parser *p)
+int64_t ptx_parse_offset(struct ptx_parser *p)
 {
     uint64_t sum = 0;
     while (ptx_is_punct(p, '+') || ptx_is_punct(p, '-')) {
@@ -349,7 +349,7 @@ static struct ptx_operand variable_operand(struct ptx_parser *p,
                                    (uint64_t)ptx_type_bytes(variable->type));
     }
     operand.offset =
-        (int64_t)((uint64_t)operand.offset + (uint64_t)parse_offset(p));
+        (int64_t)((uint64_t)operand.offset + (uint64_t)ptx_parse_offset(p));
     return operand;
 }
 
@@ -433,7 +433,7 @@ static struct ptx_operand address_operand(struct ptx_parser *p)
         address.offset = base.offset;
         base.offset = 0;
     } else if (base.kind == PTX_OPERAND_REGISTER) {
-        address.offset = parse_offset(p);
+        address.offset = ptx_parse_offset(p);
     } else if (base.kind != PTX_OPERAND_IMMEDIATE) {
         ptx_fail(p, line,
                  "an address must be a register, a variable or a number");

@@ -201,6 +201,8 @@ int ptx_is_special(struct ptx_name *name);
 struct ptx_operand ptx_parse_operand(struct ptx_parser *p, const char *root);
 /* A constant expression; type S64, U64, F32 or F64. */
 uint64_t ptx_parse_constant(struct ptx_parser *p, enum ptx_type *type);
+/* "+8", "-8", "+-8", "+(3*4)", or nothing: 0. */
+int64_t ptx_parse_offset(struct ptx_parser *p);
 /* The same, integer only; `what` for the message. */
 int64_t ptx_parse_integer(struct ptx_parser *p, const char *what);
 

@@ -67,17 +67,15 @@ struct emu_warp {
     struct emu_frame *bottom; /* of the entry */
     struct emu_async async;
     uint64_t random; /* state of the seeded generator, never 0 */
-    uint32_t order;  /* cached: which warp of the round this is */
 };
 
 struct emu_barrier {
-    uint32_t expected; /* threads; 0: all of the block */
+    int active;        /* somebody arrived */
+    uint32_t expected; /* threads; 0: all that have not exited */
     uint32_t arrived;
-    uint32_t warps;    /* that wait: bit per warp */
-    uint32_t parties;  /* warps that arrived, waiting or not */
-    uint32_t votes;    /* bar.red: lanes with a true predicate */
-    uint8_t active;    /* somebody arrived */
-    uint8_t partial;   /* a count was given */
+    uint32_t waiting;              /* bit per warp */
+    uint32_t lanes[EMU_MAX_WARPS]; /* who arrived */
+    uint32_t votes, voters;        /* bar.red */
 };
 
 struct emu_block {
@@ -97,9 +95,8 @@ struct emu_block {
     uint64_t linear;
     uint64_t executed; /* warp instructions */
     uint64_t progress; /* ticks when something was released or ended */
-    int stopped;       /* trap, deadlock, limit: no warp goes on */
-    int occupied;
-    unsigned char *frames; /* the memory behind bottom frames */
+    int stopped; /* trap, deadlock, limit: no warp goes on */
+    int running;
     uint64_t random;
 };
 
@@ -110,6 +107,8 @@ struct emu_run {
     const struct emu_kernel *kernel;
     const struct emu_code *code; /* the entry's, for the chosen isa */
     const struct emu_code *codes; /* all functions of the module */
+    const size_t *count_base; /* per function: its part of the counters */
+    size_t count_total;
     struct emu_options options;
     const struct emu_span *span; /* living allocations, ascending */
     size_t span_count;

@@ -19,7 +19,6 @@ constexpr int BLOCK_BYTES = 2048;
 constexpr int BLOCK_TILES = 4;
 constexpr int TILE_BYTES = 512;
 constexpr int LANE_BYTES = 16;
-constexpr int LANE_CHANNELS = 8;
 
 static_assert(BLOCK_BYTES == BLOCK_CHANNELS * BLOCK_K / 2, "two codes make a byte");
 static_assert(BLOCK_BYTES == BLOCK_TILES * TILE_BYTES, "a block is its four tiles");

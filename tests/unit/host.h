@@ -19,6 +19,7 @@
 #include "gen/host/generator.h"
 #include "gen/host/lua_host.h"
 #include "runtime/base/file.h"
+#include "runtime/base/memory.h"
 
 #define FIXTURE "tests/data/scripts" /* the family "tiny" */
 

@@ -35,8 +35,14 @@ static void a_tight_loop_is_stopped(void **state)
 static void deep_recursion_is_stopped(void **state)
 {
     (void)state;
-    assert_stopped("local function f() return 1 + f() end\nreturn f()",
-                   "stack overflow");
+    static const char body[] = "local function f() return 1 + f() end\n"
+                               "return f()";
+    assert_stopped(body, "limit of 16 MiB");
+    struct gen_host *host = host_running(body);
+    host->limits.memory = 64 << 20;
+    assert_contains(refusal(host, "run", "{}")->text,
+                    "gen/lua/main.lua:2: stack overflow");
+    gen_host_free(host);
     assert_stopped("local s = ('('):rep(100000)\n"
                    "return { value = s:gsub('.', function() return s end) }",
                    "bytes");

@@ -1,0 +1,205 @@
+/* shuffle.c -- operations that lanes of a warp do together: shfl, vote, match,
+** redux, activemask, elect.
+**
+** Each names its lanes in a member mask. On a GPU it would wait for those that
+** are elsewhere; here lanes that can meet have met already (exec.c), so a mask
+** with lanes missing is a finding, and the operation goes on with who is here.
+*/
+#include "runtime/emulator/shuffle.h"
+
+#include <string.h>
+
+#include "runtime/emulator/handlers.h"
+#include "runtime/emulator/reach.h"
+
+void emu_check_members(struct emu_warp *w, const struct emu_op *op,
+                       uint32_t members, uint32_t m)
+{
+    uint32_t missing = members & w->live & ~m, unnamed = m & ~members;
+    if (!missing && !unnamed)
+        return;
+    const char *name = emu_source(w, op)->root;
+    if (missing)
+        emu_fault(w, op, EMU_DIVERGENT_SYNC, missing, 0,
+                  "%s is executed by lanes 0x%08x, but it names 0x%08x of "
+                  "which 0x%08x are elsewhere",
+                  name, m, members, missing);
+    else
+        emu_fault(w, op, EMU_DIVERGENT_SYNC, unnamed, 0,
+                  "%s is executed by lanes 0x%08x that its mask 0x%08x does "
+                  "not name",
+                  name, unnamed, members);
+}
+
+static uint32_t members_of(struct emu_warp *w, const unsigned char *r,
+                           const struct emu_op *op, uint32_t slot, uint32_t m)
+{
+    uint32_t members = EMU_AT(const lane_u32, slot)[__builtin_ctz(m)];
+    emu_check_members(w, op, members, m);
+    return members;
+}
+
+static void write_predicate(unsigned char *r, uint32_t slot, uint32_t bits,
+                            uint32_t m)
+{
+    lane_u32 *p = EMU_AT(lane_u32, slot);
+    *p = (*p & ~m) | (bits & m);
+}
+
+/* d[, e predicate], a source, b lane or delta, c clamp, list[0] members.
+** x: 0 up, 1 down, 2 bfly, 3 idx. n: e is written. */
+void emu_h_shfl(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
+                uint32_t m)
+{
+    const lane_u32 *a = EMU_AT(const lane_u32, op->a),
+                   *b = EMU_AT(const lane_u32, op->b),
+                   *c = EMU_AT(const lane_u32, op->c);
+    uint32_t value[32], in_range = 0, missing = 0;
+    members_of(w, r, op, op->list[0], m);
+    for (int i = 0; i < 32; i++) {
+        int clamp = (int)(c[i] & 31), segment = (int)(c[i] >> 8 & 31);
+        int by = (int)(b[i] & 31), first = i & segment;
+        int last = first | (clamp & ~segment), from, good;
+        switch (op->x) {
+        case 0:
+            from = i - by;
+            good = from >= last;
+            break;
+        case 1:
+            from = i + by;
+            good = from <= last;
+            break;
+        case 2:
+            from = i ^ by;
+            good = from <= last;
+            break;
+        default:
+            from = first | (by & ~segment);
+            good = from <= last;
+        }
+        if (!good)
+            from = i;
+        value[i] = a[from & 31];
+        in_range |= (uint32_t)good << i;
+        if (m >> i & 1 && !(m >> (from & 31) & 1))
+            missing |= UINT32_C(1) << i;
+    }
+    if (missing)
+        emu_fault(w, op, EMU_DIVERGENT_SYNC, missing, 0,
+                  "shfl reads from a lane that does not take part; the value "
+                  "is undefined");
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    EMU_EACH(d[i] = value[i]);
+    if (op->n)
+        write_predicate(r, op->e, in_range, m);
+}
+
+/* vote.{all,any,uni}.pred d, a, b members. x: 0 all, 1 any, 2 uni. y: a
+** negated. */
+void emu_h_vote(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
+                uint32_t m)
+{
+    uint32_t p = *EMU_AT(const lane_u32, op->a) ^ (op->y ? EMU_ALL : 0);
+    members_of(w, r, op, op->b, m);
+    p &= m;
+    int result = op->x == 0 ? p == m : op->x == 1 ? p != 0 : !p || p == m;
+    write_predicate(r, op->d, result ? EMU_ALL : 0, m);
+}
+
+void emu_h_vote_ballot(struct emu_warp *w, unsigned char *r,
+                       const struct emu_op *op, uint32_t m)
+{
+    uint32_t p = *EMU_AT(const lane_u32, op->a) ^ (op->y ? EMU_ALL : 0);
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    members_of(w, r, op, op->b, m);
+    p &= m;
+    EMU_EACH(d[i] = p);
+}
+
+/* match.{any,all} d[|e], a, b members. x: 1 all; y: a has 64 bits. */
+void emu_h_match(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
+                 uint32_t m)
+{
+    uint64_t value[32];
+    uint32_t result[32];
+    members_of(w, r, op, op->b, m);
+    for (int i = 0; i < 32; i++)
+        value[i] = op->y ? EMU_AT(const lane_u64, op->a)[i]
+                         : EMU_AT(const lane_u32, op->a)[i];
+    for (int i = 0; i < 32; i++) {
+        result[i] = 0;
+        for (int k = 0; k < 32; k++)
+            if (m >> k & 1 && value[k] == value[i])
+                result[i] |= UINT32_C(1) << k;
+    }
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    int all = result[__builtin_ctz(m)] == m;
+    EMU_EACH(d[i] = op->x ? all ? m : 0 : result[i]);
+    if (op->n)
+        write_predicate(r, op->e, all ? EMU_ALL : 0, m);
+}
+
+static uint32_t reduce(const struct emu_op *op, uint32_t p, uint32_t q)
+{
+    switch (op->x) {
+    case EMU_REDUX_ADD:
+        return p + q;
+    case EMU_REDUX_AND:
+        return p & q;
+    case EMU_REDUX_OR:
+        return p | q;
+    case EMU_REDUX_XOR:
+        return p ^ q;
+    case EMU_REDUX_MIN:
+        if (op->flags & EMU_SIGNED)
+            return (int32_t)p < (int32_t)q ? p : q;
+        return p < q ? p : q;
+    default:
+        if (op->flags & EMU_SIGNED)
+            return (int32_t)p > (int32_t)q ? p : q;
+        return p > q ? p : q;
+    }
+}
+
+void emu_h_redux(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
+                 uint32_t m)
+{
+    const lane_u32 *a = EMU_AT(const lane_u32, op->a);
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    members_of(w, r, op, op->b, m);
+    int first = __builtin_ctz(m);
+    uint32_t result = a[first];
+    for (int i = first + 1; i < 32; i++)
+        if (m >> i & 1)
+            result = reduce(op, result, a[i]);
+    EMU_EACH(d[i] = result);
+}
+
+void emu_h_activemask(struct emu_warp *w, unsigned char *r,
+                      const struct emu_op *op, uint32_t m)
+{
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    (void)w;
+    EMU_EACH(d[i] = m);
+}
+
+/* elect.sync d|e, a members: one lane gets e. Any lane will do, so with a seed
+** it is not always the first. d may be a sink (n = 0). */
+void emu_h_elect(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
+                 uint32_t m)
+{
+    members_of(w, r, op, op->a, m);
+    uint32_t chosen = (uint32_t)__builtin_ctz(m);
+    if (w->block->run->seed) {
+        uint32_t skip = (uint32_t)(emu_random_next(&w->random) %
+                                   (uint32_t)__builtin_popcount(m));
+        uint32_t rest = m;
+        while (skip--)
+            rest &= rest - 1;
+        chosen = (uint32_t)__builtin_ctz(rest);
+    }
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    if (op->n)
+        EMU_EACH(d[i] = chosen);
+    write_predicate(r, op->e, UINT32_C(1) << chosen, m);
+}

@@ -1,0 +1,21 @@
+/* shuffle.h -- warp-synchronous operations: what they share. */
+#ifndef TSR_EMULATOR_SHUFFLE_H
+#define TSR_EMULATOR_SHUFFLE_H
+
+#include "runtime/emulator/exec.h"
+#include "runtime/emulator/random.h"
+
+enum emu_redux {
+    EMU_REDUX_ADD,
+    EMU_REDUX_AND,
+    EMU_REDUX_OR,
+    EMU_REDUX_XOR,
+    EMU_REDUX_MIN,
+    EMU_REDUX_MAX
+};
+
+/* A finding unless exactly the living lanes of `members` execute. */
+void emu_check_members(struct emu_warp *w, const struct emu_op *op,
+                       uint32_t members, uint32_t m);
+
+#endif
