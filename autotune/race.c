@@ -148,30 +148,6 @@ static int recall(struct race *race, struct entrant *e, struct tsr_error *err)
 /* ---- ranking
  * ----------------------------------------------------------------- */
 
-static int predict(struct race *race, struct entrant *e, json_t *counts,
-                   uint64_t blocks, struct tsr_error *err)
-{
-    const struct gen_binary *binary = &e->source->result.binary;
-    json_t *cost = NULL;
-    json_t *argument = json_pack(
-        "{s:s, s:O, s:I, s:{s:i, s:i, s:i}}", "spec", e->candidate->spec,
-        "counts", counts, "blocks", (json_int_t)blocks, "resources",
-        "registers", binary->registers, "shared",
-        binary->shared_static + e->candidate->launch.shared, "spill_bytes",
-        binary->spill_bytes);
-    if (!argument)
-        return TSR_FAIL(err, TSR_EMEMORY, "out of memory");
-    int rc = gen_host_call(race->run->host, "plan.cost", argument, &cost, err);
-    json_decref(argument);
-    if (rc)
-        return rc;
-    const char *bound = json_string_value(json_object_get(cost, "bound"));
-    e->predicted_us = json_number_value(json_object_get(cost, "microseconds"));
-    snprintf(e->bound, sizeof e->bound, "%s", bound ? bound : "");
-    json_decref(cost);
-    return 0;
-}
-
 /* Trouble with a kernel settles it, trouble of our own is an error. */
 static int blame(struct entrant *e, int rc, const struct tsr_error *why,
                  struct tsr_error *err)
@@ -204,6 +180,7 @@ static int count_and_predict(struct race *race, struct entrant *e,
     struct tsr_error why = {0};
     struct tune_trial trial;
     json_t *counts = NULL;
+    struct tune_prediction prediction;
     if (!race->info->emulated) {
         e->predicted_us = e->candidate->estimate_us;
         return 0;
@@ -216,9 +193,13 @@ static int count_and_predict(struct race *race, struct entrant *e,
         rc = blame(e, rc, &why, err);
         goto done;
     }
-    rc = predict(race, e, counts, tune_trial_blocks(&trial, race->problem->m),
-                 err);
+    rc = tune_predict(race->run->host, e->candidate->spec,
+                      &e->candidate->launch, &e->source->result.binary, counts,
+                      tune_trial_blocks(&trial, race->problem->m), &prediction,
+                      err);
     if (rc == 0) {
+        e->predicted_us = prediction.microseconds;
+        strcpy(e->bound, prediction.bound);
         e->counts = json_dumps(counts, JSON_COMPACT | JSON_PRESERVE_ORDER);
         if (!e->counts)
             rc = TSR_FAIL(err, TSR_EMEMORY, "out of memory");

@@ -66,6 +66,19 @@ int tune_sources_compile(struct tune_sources *sources, const char *arch,
                          void *context, struct tsr_error *err);
 void tune_sources_release(struct tune_sources *sources);
 
+/* What the cost model makes of a compiled configuration. */
+struct tune_prediction {
+    double microseconds, occupancy;
+    char bound[16]; /* memory, mma, issue, latency, shared */
+};
+
+/* plan.cost; `counts` as tune_trial_counts gives them. */
+int tune_predict(struct gen_host *host, const char *spec,
+                 const struct gen_launch *launch,
+                 const struct gen_binary *binary, const json_t *counts,
+                 uint64_t blocks, struct tune_prediction *out,
+                 struct tsr_error *err);
+
 /* Where a run stands, for progress and for the reader. */
 struct tune_result {
     const struct tune_problem *problem;

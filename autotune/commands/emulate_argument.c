@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,8 @@ static const struct {
     enum ptx_type type;
     int digits;
 } types[] = {
-    {PTX_U8, 0},  {PTX_S8, 0},  {PTX_U16, 0}, {PTX_S16, 0},
-    {PTX_U32, 0}, {PTX_S32, 0}, {PTX_U64, 0}, {PTX_S64, 0},
+    {PTX_U8, 0},  {PTX_S8, 0},   {PTX_U16, 0}, {PTX_S16, 0},
+    {PTX_U32, 0}, {PTX_S32, 0},  {PTX_U64, 0}, {PTX_S64, 0},
     {PTX_F16, 5}, {PTX_BF16, 4}, {PTX_F32, 9}, {PTX_F64, 17},
 };
 
@@ -60,9 +61,8 @@ static int parse_integer(const char *text, char **end, enum ptx_type type,
                          uint64_t *bits)
 {
     int width = 8 * ptx_type_bytes(type);
-    int base = text[*text == '-'] == '0' && text[(*text == '-') + 1] == 'x'
-                   ? 16
-                   : 10;
+    int base =
+        text[*text == '-'] == '0' && text[(*text == '-') + 1] == 'x' ? 16 : 10;
     if (!isdigit((unsigned char)text[*text == '-']))
         return -1;
     errno = 0;
@@ -119,10 +119,10 @@ static int parse_value(const char *text, const char **next, enum ptx_type type,
                      ? parse_float(text, &end, type, &bits)
                      : parse_integer(text, &end, type, &bits);
     if (failed || (*end && *end != ','))
-        return TSR_FAIL(err, TSR_EUSAGE, "--arg: '%.*s' is no %s",
-                        (int)(strcspn(text, ",") < 100 ? strcspn(text, ",")
-                                                       : 100),
-                        text, ptx_type_name(type));
+        return TSR_FAIL(
+            err, TSR_EUSAGE, "--arg: '%.*s' is no %s",
+            (int)(strcspn(text, ",") < 100 ? strcspn(text, ",") : 100), text,
+            ptx_type_name(type));
     memcpy(to, &bits, (size_t)ptx_type_bytes(type));
     *next = end;
     return 0;
@@ -162,10 +162,9 @@ static int parse_file(struct tune_argument *a, const char *path, size_t limit,
     size_t unit = (size_t)ptx_type_bytes(a->type);
     int rc = tsr__file_read(path, limit, &text, &a->bytes, err);
     if (rc) /* a file that cannot be read is an argument that cannot */
-        return rc == TSR_EMEMORY
-                   ? rc
-                   : tsr__fail_context(err, TSR_EUSAGE, "--arg %.200s",
-                                       a->text);
+        return rc == TSR_EMEMORY ? rc
+                                 : tsr__fail_context(err, TSR_EUSAGE,
+                                                     "--arg %.200s", a->text);
     a->contents = (unsigned char *)text;
     a->count = a->bytes / unit;
     if (a->bytes % unit)

@@ -136,9 +136,14 @@ static int run_start(struct run *run, const struct gen_nvrtc *nvrtc,
     run->milliseconds = now_ms() - start;
     int rc = fetch(run, nvrtc->GetProgramLogSize, nvrtc->GetProgramLog,
                    "GetProgramLog", &run->log, &log_size, err);
-    if (rc == 0)
-        gen_nvrtc_log_settle(run->log);
-    return rc;
+    if (rc)
+        return rc;
+    /* What ptxas found at the end stands behind a NUL of its own. */
+    for (size_t i = 0; i + 1 < log_size; i++)
+        if (!run->log[i])
+            run->log[i] = '\n';
+    gen_nvrtc_log_settle(run->log);
+    return 0;
 }
 
 /* Template file and line of the PTX line ptxas complained about. */

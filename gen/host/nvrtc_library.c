@@ -89,7 +89,7 @@ static int try_library(const char *name, struct gen_nvrtc *nvrtc,
     {                                                     \
         void *address = dlsym(handle, "nvrtc" #symbol);   \
         memcpy(&nvrtc->symbol, &address, sizeof address); \
-        if (!address)                                     \
+        if (!address && !missing)                         \
             missing = "nvrtc" #symbol;                    \
     }
     GEN_NVRTC_LIST(LOOK_UP)

@@ -36,11 +36,12 @@ static int has_c75xx(const char *line, const char *end)
 }
 
 /* "x.tmpl(3): error: ...", "x.tmpl(3): catastrophic error: ...",
-** "ptxas ..., line 25; error   : ...", "ptxas fatal   : ...". */
+** "ptxas ..., line 25; error   : ...", "ptxas error   : Entry function 'k' uses
+** too much shared data", "ptxas fatal   : ...". */
 static int is_error(const char *line, const char *end)
 {
     return has(line, end, "error: ") || has(line, end, "; error ") ||
-           has(line, end, "ptxas fatal");
+           has(line, end, "ptxas fatal") || has(line, end, "ptxas error");
 }
 
 static int max(int a, int b)

@@ -119,7 +119,7 @@ static void leave_frames(struct emu_warp *warp, struct emu_frame *frame)
                 if (f == frame)
                     return;
         }
-        emu_frame_leave(frame);
+        emu_frame_leave(warp, frame);
         frame = parent;
     }
 }
@@ -372,7 +372,6 @@ run(struct emu_warp *warp, uint64_t *turn, int counting)
             }
             if (op->control == EMU_DO_YIELD) {
                 put(warp, c.frame, c.pc, c.mask);
-                left = 0;
                 goto done;
             }
             enum step step = control(warp, &c, op, m);

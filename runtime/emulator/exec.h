@@ -21,7 +21,9 @@ struct emu_frame *emu_frame_enter(struct emu_warp *warp,
                                   const struct emu_code *code,
                                   struct emu_frame *parent, uint32_t call,
                                   uint32_t local_base);
-void emu_frame_leave(struct emu_frame *frame);
+void emu_frame_leave(struct emu_warp *warp, struct emu_frame *frame);
+/* Frees the frames of calls, finished or not. */
+void emu_frame_leave_calls(struct emu_warp *warp);
 /* Sets the slots whose value depends on block and warp. */
 void emu_frame_fill(struct emu_warp *warp, struct emu_frame *frame);
 

@@ -115,13 +115,28 @@ struct emu_frame *emu_frame_enter(struct emu_warp *warp,
         .local_base = local_base,
         .depth = parent ? parent->depth + 1 : 0,
     };
+    if (parent) {
+        frame->next = warp->calls;
+        warp->calls = frame;
+    }
     memset(frame->r, 0, code->frame_bytes);
     memcpy(frame->r, code->image, code->image_bytes);
     emu_frame_fill(warp, frame);
     return frame;
 }
 
-void emu_frame_leave(struct emu_frame *frame)
+void emu_frame_leave(struct emu_warp *warp, struct emu_frame *frame)
 {
+    struct emu_frame **at = &warp->calls;
+    while (*at && *at != frame)
+        at = &(*at)->next;
+    if (*at)
+        *at = frame->next;
     tsr__free(frame);
+}
+
+void emu_frame_leave_calls(struct emu_warp *warp)
+{
+    while (warp->calls)
+        emu_frame_leave(warp, warp->calls);
 }

@@ -99,8 +99,8 @@
 #define EMU_PLAIN_LIST(X)                                                      \
     X(nothing)                                                                 \
     /* special.c */                                                            \
-    X(clock) X(clock64) X(globaltimer) X(nanosleep) X(register_mark)           \
-    X(register_check) X(register_copy) X(print)                                \
+    X(clock) X(clock64) X(globaltimer) X(register_mark)           \
+    X(register_check) X(register_copy)                                \
     /* shuffle.c */                                                            \
     X(shfl) X(vote) X(vote_ballot) X(match) X(redux) X(activemask) X(elect)    \
     /* atomics.c */                                                            \

@@ -56,6 +56,56 @@ static void parse_guard(struct ptx_parser *p, struct ptx_instruction *in)
     in->guard = guard.reg;
 }
 
+static struct ptx_instruction *new_instruction(struct ptx_parser *p)
+{
+    struct ptx_function *f = p->function;
+    f->instructions =
+        ptx_grow(p, f->instructions, (size_t)f->instruction_count,
+                 &p->instruction_capacity, sizeof *f->instructions);
+    return &f->instructions[f->instruction_count++];
+}
+
+static void set_opcode(struct ptx_parser *p, struct ptx_instruction *in,
+                       struct ptx_name *name)
+{
+    struct ptx_opcode *opcode = split_opcode(p, name);
+    in->opcode = name->text;
+    in->root = opcode->root;
+    in->modifier = opcode->modifier;
+    in->modifier_count = opcode->modifier_count;
+}
+
+/* `reg + 4` as a value: a synthetic add in front of the instruction puts it
+** into a register of its own. */
+static void add_offset(struct ptx_parser *p, const struct ptx_instruction *in,
+                       struct ptx_operand *operand)
+{
+    static const char *const adds[] = {
+        [2] = "add.u16", [4] = "add.u32", [8] = "add.u64"};
+    int line = p->token.line;
+    int64_t offset = ptx_parse_offset(p);
+    enum ptx_type type = p->function->registers[operand->reg].type;
+    int bytes = ptx_type_bytes(type);
+    if (bytes < 2 || bytes > 8)
+        ptx_fail(p, line, "an offset behind a .%s register",
+                 ptx_type_name(type));
+    struct ptx_operand sum = *operand;
+    sum.reg = ptx_new_registers(p, p->function->registers[operand->reg].name,
+                                type, 1);
+    struct ptx_instruction add = *in;
+    set_opcode(p, &add, ptx_intern(p, adds[bytes], strlen(adds[bytes])));
+    add.synthetic = 1;
+    add.operand_count = 3;
+    add.operand = ptx_alloc(p, 3 * sizeof *add.operand);
+    add.operand[0] = sum;
+    add.operand[1] = *operand;
+    add.operand[2] = (struct ptx_operand){.kind = PTX_OPERAND_IMMEDIATE,
+                                          .bits = (uint64_t)offset,
+                                          .immediate_type = PTX_S64};
+    *new_instruction(p) = add;
+    *operand = sum;
+}
+
 /* Operands up to ';' into the arena. `d|p` are two. */
 static void parse_operands(struct ptx_parser *p, struct ptx_instruction *in)
 {
@@ -65,7 +115,11 @@ static void parse_operands(struct ptx_parser *p, struct ptx_instruction *in)
         if (count == PTX_MAX_OPERANDS)
             ptx_fail(p, p->token.line, "more than %d operands",
                      PTX_MAX_OPERANDS);
-        operand[count++] = ptx_parse_operand(p, in->root);
+        struct ptx_operand *next = &operand[count++];
+        *next = ptx_parse_operand(p, in->root);
+        if (next->kind == PTX_OPERAND_REGISTER &&
+            (ptx_is_punct(p, '+') || ptx_is_punct(p, '-')))
+            add_offset(p, in, next);
         if (ptx_accept(p, '|'))
             in->pair = count;
         else if (!ptx_accept(p, ','))
@@ -100,20 +154,12 @@ static void parse_instruction(struct ptx_parser *p,
     if (p->token.kind != PTX_TOKEN_WORD)
         ptx_expected(p, "an instruction");
     in.line = p->token.line;
-    struct ptx_name *name = take_opcode(p);
-    struct ptx_opcode *opcode = split_opcode(p, name);
-    in.opcode = name->text;
-    in.root = opcode->root;
-    in.modifier = opcode->modifier;
-    in.modifier_count = opcode->modifier_count;
+    set_opcode(p, &in, take_opcode(p));
     in.loc_file = p->loc_file;
     in.loc_line = p->loc_line;
     parse_operands(p, &in);
     want_labels(p, &in);
-    struct ptx_function *f = p->function;
-    f->instructions = ptx_grow(p, f->instructions, (size_t)f->instruction_count,
-                               &p->instruction_capacity, sizeof in);
-    f->instructions[f->instruction_count++] = in;
+    *new_instruction(p) = in;
 }
 
 /* -- labels ---------------------------------------------------------------- */

@@ -145,6 +145,8 @@ static struct ptx_binding *push(struct ptx_parser *p, struct ptx_name *name,
                                 enum ptx_binding_kind kind, int scope)
 {
     struct ptx_binding **top = stack_of(name, kind);
+    while (*top && (*top)->scope > scope)
+        top = &(*top)->outer; /* below what inner scopes say */
     struct ptx_binding *binding = ptx_alloc(p, sizeof *binding);
     binding->kind = kind;
     binding->name = name;

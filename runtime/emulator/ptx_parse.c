@@ -277,6 +277,8 @@ static struct ptx_function *find_function(struct ptx_parser *p,
 {
     struct ptx_module *m = p->module;
     struct ptx_binding *binding = name->symbol;
+    while (binding && binding->scope > 0)
+        binding = binding->outer; /* a parameter may have the same name */
     if (binding && binding->kind == PTX_BIND_FUNCTION)
         return &m->functions[binding->target];
     if (binding)

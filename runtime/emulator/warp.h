@@ -35,8 +35,8 @@ struct emu_frame {
     unsigned char *r; /* slots */
     const struct emu_code *code;
     struct emu_frame *parent;
-    uint32_t call;       /* op index of the call in the parent */
-    uint32_t fragments;  /* that stand in this frame or deeper */
+    struct emu_frame *next; /* of the warp's calls */
+    uint32_t call;          /* op index of the call in the parent */
     uint32_t local_base; /* where its locals begin, per thread */
     uint32_t depth;
 };
@@ -65,6 +65,7 @@ struct emu_warp {
     struct emu_fragment fragment[32];
     struct emu_frame *frame;  /* where the running fragment stands */
     struct emu_frame *bottom; /* of the entry */
+    struct emu_frame *calls;  /* all others */
     struct emu_async async;
     uint64_t random; /* state of the seeded generator, never 0 */
 };

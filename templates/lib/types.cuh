@@ -34,6 +34,11 @@ __host__ __device__ constexpr int max_of(int a, int b)
     return a > b ? a : b;
 }
 
+__host__ __device__ constexpr int min_of(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 __host__ __device__ constexpr int ceil_div(int a, int b)
 {
     return (a + b - 1) / b;

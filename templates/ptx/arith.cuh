@@ -26,6 +26,12 @@ __device__ __forceinline__ float f16_to_float(u16 h)
     return f;
 }
 
+// PTX ISA: mov, unpacking. The halves of a word.
+__device__ __forceinline__ void halves(u32 v, u16 &low, u16 &high)
+{
+    asm("mov.b32 {%0, %1}, %2;" : "=h"(low), "=h"(high) : "r"(v));
+}
+
 // PTX ISA: cvt.rn.f16x2. Two floats to fp16, to nearest even; NaN is 0x7fff.
 __device__ __forceinline__ u32 floats_to_f16x2(float low, float high)
 {

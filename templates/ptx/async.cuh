@@ -21,6 +21,16 @@ __device__ __forceinline__ void cp_async_16_fill(u32 to, const void *from, u32 b
                  : "memory");
 }
 
+// PTX ISA: cp.async. SIZE is 4 or 8 bytes.
+template <int SIZE, int TO, int FROM>
+__device__ __forceinline__ void cp_async_small(u32 to, const void *from)
+{
+    asm volatile("cp.async.ca.shared.global [%0+%2], [%1+%3], %4;"
+                 :
+                 : "r"(to), "l"(from), "n"(TO), "n"(FROM), "n"(SIZE)
+                 : "memory");
+}
+
 // PTX ISA: cp.async with src-size. SIZE is 4 or 8.
 template <int SIZE, int TO, int FROM>
 __device__ __forceinline__ void cp_async_small_fill(u32 to, const void *from, u32 bytes)

@@ -12,25 +12,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Paths live in this many buffers in turn. */
+enum { SCRATCH_PATHS = 64, SCRATCH_ROOM = 4096 };
+
+/* FOLDER/NAME, good for the next SCRATCH_PATHS calls. */
+static inline const char *scratch_path(const char *folder, const char *name)
+{
+    static char *paths[SCRATCH_PATHS];
+    static int next;
+    char *path = malloc(SCRATCH_ROOM);
+    if (!path ||
+        snprintf(path, SCRATCH_ROOM, "%s/%s", folder, name) >= SCRATCH_ROOM)
+        abort();
+    free(paths[next % SCRATCH_PATHS]);
+    paths[next++ % SCRATCH_PATHS] = path;
+    return path;
+}
+
 /* A new folder; the process leaves it behind in the test folder, which
 ** tests/run empties. */
 static inline const char *scratch_folder(void)
 {
-    static char path[4096];
     const char *base = getenv("TSR_TEST_TMP");
-    snprintf(path, sizeof path, "%s/scratch.XXXXXX", base ? base : "/tmp");
+    char *path = (char *)scratch_path(base ? base : "/tmp", "scratch.XXXXXX");
     if (!mkdtemp(path))
         abort();
-    return path;
-}
-
-/* FOLDER/NAME in one of eight static buffers. */
-static inline const char *scratch_path(const char *folder, const char *name)
-{
-    static char paths[8][4400];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }
 

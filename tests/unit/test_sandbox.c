@@ -39,7 +39,7 @@ static void deep_recursion_is_stopped(void **state)
                                "return f()";
     assert_stopped(body, "limit of 16 MiB");
     struct gen_host *host = host_running(body);
-    host->limits.memory = 64 << 20;
+    host->limits.memory = 128 << 20;
     assert_contains(refusal(host, "run", "{}")->text,
                     "gen/lua/main.lua:2: stack overflow");
     gen_host_free(host);

@@ -84,7 +84,6 @@ local function shape_of(spec)
     s.shared = s.warps_k * math.max(spec.stages * s.stage_bytes, sums)
         + (spec.split_k > 1 and 16 or 0)
     s.channel_tiles = ceil_div(spec.n, spec.channel_tile)
-    s.token_tiles = ceil_div(spec.m, spec.token_tile)
     s.k_tiles = ceil_div(spec.k, spec.k_tile)
     return s
 end
@@ -194,12 +193,13 @@ local function issue_of(spec, s, steps, passes)
     local epilogue = s.team * s.octets * 2
         * (48 + (s.warps_k > 1 and 12 * s.warps_k or 0)
            + (spec.split_k > 1 and 24 or 0))
-    return steps * step + passes * s.team * 27 + spec.warps * 300 + epilogue
+    return steps * step + passes * s.team * 27 + spec.warps * 160 + epilogue
 end
 
 local function mma_work(spec)
     local s = shape_of(spec)
-    local blocks = s.channel_tiles * s.token_tiles * spec.split_k
+    local blocks = s.channel_tiles * ceil_div(spec.m, spec.token_tile)
+        * spec.split_k
     local passes = math.ceil(s.k_tiles / spec.split_k)
     local steps = passes * (spec.k_tile // 64)
     local copied = spec.channel_tile * 32 + spec.token_tile * 64
@@ -263,16 +263,23 @@ local function token_tiles(m)
     return list
 end
 
--- K parts that leave each team two stages or more, and fill the device at
--- most a few times over.
+-- A split of K, within the block or over blocks, is worth a try while each
+-- part has two stages or more, the blocks fill the device at most a few times
+-- over, and, with few tokens, what every part does once does not push the
+-- instructions outside the MMA above one a weight.
 local function split_is_sensible(spec, device)
-    if spec.split_k == 1 then
+    local s = shape_of(spec)
+    if s.warps_k * spec.split_k == 1 then
         return true
     end
-    local s = shape_of(spec)
-    local tiles = s.channel_tiles * s.token_tiles
-    return s.k_tiles >= 2 * spec.split_k * s.warps_k
-        and tiles * spec.split_k <= 4 * device.sm_count
+    local tiles = s.channel_tiles * ceil_div(spec.m, spec.token_tile)
+    if s.k_tiles < 2 * spec.split_k * s.warps_k
+        or spec.split_k > 1 and tiles * spec.split_k > 4 * device.sm_count then
+        return false
+    end
+    local work = mma_work(spec)
+    local weights = spec.channel_tile * spec.k / (32 * spec.split_k)
+    return spec.token_tile > 16 or work.issue <= weights
 end
 
 -- The order in which a configuration is put together: each axis with the
