@@ -16,6 +16,7 @@
 #define MACHINE_CUDA    190
 #define SECTION_SYMBOLS 2 /* SHT_SYMTAB */
 #define SECTION_NOBITS  8
+#define MAXIMUM_KERNELS 1024
 #define RESERVED_SHARED 1024 /* per block on sm_90+, counted by ptxas */
 
 /* Attributes of .nv.info, by the names nvdisasm prints. */
@@ -197,8 +198,7 @@ static const char *after(const char *name, const char *prefix)
 static int add_kernels(const struct reader *reader, struct gen_cubin *cubin,
                        struct tsr_error *err)
 {
-    cubin->kernels =
-        tsr__calloc(reader->section_count + 1, sizeof *cubin->kernels);
+    cubin->kernels = tsr__calloc(MAXIMUM_KERNELS, sizeof *cubin->kernels);
     if (!cubin->kernels)
         return TSR_FAIL(err, TSR_EMEMORY, "out of memory reading a cubin");
     for (size_t i = 0; i < reader->section_count; i++) {
@@ -206,6 +206,8 @@ static int add_kernels(const struct reader *reader, struct gen_cubin *cubin,
         const char *name = after(section->name, ".text.");
         if (!name || section->type == SECTION_NOBITS)
             continue;
+        if (cubin->kernel_count == MAXIMUM_KERNELS)
+            return fail_damaged(err, "it has more than 1024 kernels");
         if (find_kernel(cubin, name))
             return fail_damaged(err, "it has a kernel twice");
         struct gen_cubin_kernel *kernel = &cubin->kernels[cubin->kernel_count];

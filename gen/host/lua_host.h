@@ -5,6 +5,7 @@
 **
 **     lua_state.c     allocator, instruction hook, the one protected call
 **     lua_sandbox.c   what a script can see; require over embedded files
+**     lua_pairs.c     pairs in order of keys
 **     lua_string.c    string functions whose cost is bounded or counted
 **     lua_match.c     Lua patterns with a step budget
 **     lua_json.c      JSON in, JSON out
@@ -51,7 +52,7 @@ struct gen_limits {
 
 #define GEN_DEFAULT_LIMITS                                                    \
     {                                                                         \
-        .memory = 64 << 20, .work = 400 * 1000 * 1000, .seconds = 20,         \
+        .memory = 128 << 20, .work = 400 * 1000 * 1000, .seconds = 20,        \
         .text = 4 << 20, .process_seconds = 30, .process_memory = 512u << 20, \
     }
 
@@ -105,6 +106,7 @@ void gen_sandbox_load(lua_State *L, const char *text, size_t size,
 void gen_sandbox_push_base(lua_State *L);
 
 /* Add to the table on top of the stack: [-0, +0, e]. */
+void gen_pairs_open(lua_State *L);
 void gen_string_open(lua_State *L);
 void gen_match_open(lua_State *L);
 void gen_template_open(lua_State *L);

@@ -3,9 +3,8 @@
 ** `base` holds every function a script may use. A chunk's environment is an
 ** empty table in front of it: reading an unknown name and assigning a global
 ** are errors, and libraries cannot be changed, since scripts only ever hold
-** empty tables in front of the real ones and there is no rawset. pairs, sort
-** and usage are Lua: gen/lua/prelude.lua, the only chunk that is handed
-** `next`.
+** empty tables in front of the real ones and there is no rawset. table.sort
+** and usage are Lua: gen/lua/prelude.lua.
 */
 #include <lualib.h>
 #include <string.h>
@@ -232,8 +231,8 @@ static void push_table_library(lua_State *L)
     luaL_newlib(L, functions);
 }
 
-/* Runs gen/lua/prelude.lua(next, table), which returns {pairs=, usage=, ...}
-** and adds to table. */
+/* Runs gen/lua/prelude.lua(table), which returns {usage=, ...} and adds sort
+** to table. */
 static void open_prelude(lua_State *L, int base)
 {
     static const char name[] = "gen/lua/prelude.lua";
@@ -242,11 +241,8 @@ static void open_prelude(lua_State *L, int base)
         luaL_error(L, "there is no %s", name);
     push_table_library(L);
     gen_sandbox_load(L, (const char *)file->data, file->size, name);
-    luaL_requiref(L, "_G", luaopen_base, 0);
-    lua_getfield(L, -1, "next");
-    lua_remove(L, -2);
-    lua_pushvalue(L, -3); /* Stack: table, chunk, next, table */
-    lua_call(L, 2, 1);
+    lua_pushvalue(L, -2); /* Stack: table, chunk, table */
+    lua_call(L, 1, 1);
     if (!lua_istable(L, -1))
         luaL_error(L, "%s must return a table", name);
     for (lua_pushnil(L); lua_next(L, -2);) {
@@ -283,6 +279,9 @@ void gen_sandbox_open(lua_State *L)
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, base);
     open_base(L, base);
+    lua_pushvalue(L, base);
+    gen_pairs_open(L);
+    lua_pop(L, 1);
     open_math(L, base);
     lua_newtable(L);
     gen_string_open(L);

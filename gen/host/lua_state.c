@@ -58,31 +58,49 @@ static void *allocate(void *user, void *old, size_t old_size, size_t size)
     return block;
 }
 
-void gen_work_spend(lua_State *L, size_t steps)
+/* `level` is the frame to blame: in a hook the running function is level 0,
+** in a C function its caller is level 1. */
+static void spend(lua_State *L, size_t steps, int level)
 {
     struct gen_host *host = gen_host_of(L);
     host->work -= (long long)steps;
-    if (host->work < 0)
-        luaL_error(L, "script ran over its limit of %d million instructions",
-                   (int)(host->limits.work / 1000000));
+    if (host->work >= 0)
+        return;
+    luaL_where(L, level);
+    lua_pushfstring(L, "script ran over its limit of %d million instructions",
+                    (int)(host->limits.work / 1000000));
+    lua_concat(L, 2);
+    lua_error(L);
+}
+
+void gen_work_spend(lua_State *L, size_t steps)
+{
+    spend(L, steps, 1);
 }
 
 static void hook(lua_State *L, lua_Debug *where)
 {
     (void)where;
-    if (thread_seconds() > gen_host_of(L)->deadline)
-        luaL_error(L, "script ran longer than its %f seconds",
-                   gen_host_of(L)->limits.seconds);
-    gen_work_spend(L, HOOK_EVERY);
+    spend(L, HOOK_EVERY, 0);
+    if (thread_seconds() <= gen_host_of(L)->deadline)
+        return;
+    luaL_where(L, 0);
+    lua_pushfstring(L, "script ran longer than its %f seconds",
+                    gen_host_of(L)->limits.seconds);
+    lua_concat(L, 2);
+    lua_error(L);
 }
 
 /* Adds " (from gen/lua/plan.lua:40, gen/lua/main.lua:7)": the frames of
-** scripts above the one the message already names. */
+** scripts above the one the message already names. A look at a frame walks all
+** the frames before it, so only the nearest are looked at. */
 static void add_trace(lua_State *L, luaL_Buffer *text, const char *message)
 {
     lua_Debug frame;
     int shown = 0;
-    for (int level = 1; shown < 4 && lua_getstack(L, level, &frame); level++) {
+    for (int level = 1; shown < 4 && level < 32; level++) {
+        if (!lua_getstack(L, level, &frame))
+            break;
         char place[LUA_IDSIZE + 16];
         lua_getinfo(L, "Sl", &frame);
         if (frame.currentline <= 0)

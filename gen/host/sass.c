@@ -8,10 +8,11 @@
 
 #include "runtime/base/memory.h"
 
-#define OPERATIONS 512
-#define OP_HFMA2   0x035 /* IADD from sm_100 on */
-#define OP_NOP     0x118
-#define OP_BRA     0x147
+#define OPERATIONS     512
+#define LOOPS_COMPARED 4096
+#define OP_HFMA2       0x035 /* IADD from sm_100 on */
+#define OP_NOP         0x118
+#define OP_BRA         0x147
 
 /* By the low nine bits. */
 static const char *const operation_names[OPERATIONS] = {
@@ -152,20 +153,21 @@ static void count_opcodes(const unsigned char *code, int sm,
     qsort(sass->opcodes, sass->opcode_count, sizeof *sass->opcodes, by_count);
 }
 
-static size_t count_mma(const unsigned char *code, int sm, size_t first,
-                        size_t last)
+/* before[i]: MMA instructions among the first i. */
+static void sum_mma(const unsigned char *code, int sm, size_t count,
+                    uint32_t *before)
 {
-    size_t count = 0;
-    for (size_t i = first; i <= last; i++) {
+    before[0] = 0;
+    for (size_t i = 0; i < count; i++) {
         const char *name =
             operation_name(operation(code + i * GEN_SASS_BYTES), sm);
-        count += name && is_mma(name);
+        before[i + 1] = before[i] + (name && is_mma(name));
     }
-    return count;
 }
 
 /* A branch to itself is the trap behind the last instruction, no loop. */
-static void find_loops(const unsigned char *code, int sm, struct gen_sass *sass)
+static void find_loops(const unsigned char *code, int sm,
+                       const uint32_t *mma_before, struct gen_sass *sass)
 {
     for (size_t i = 0; i < sass->instructions; i++) {
         if (operation(code + i * GEN_SASS_BYTES) != OP_BRA)
@@ -176,16 +178,19 @@ static void find_loops(const unsigned char *code, int sm, struct gen_sass *sass)
         struct gen_sass_loop *loop = &sass->loops[sass->loop_count++];
         loop->first = (size_t)target;
         loop->last = i;
-        loop->mma = count_mma(code, sm, loop->first, i);
+        loop->mma = mma_before[i + 1] - mma_before[loop->first];
     }
     if (sass->loop_count)
         qsort(sass->loops, sass->loop_count, sizeof *sass->loops, by_first);
 }
 
-/* Without any MMA: the longest loop that holds no other. */
+/* Without any MMA: the longest loop that holds no other. Code with thousands
+** of loops is no kernel of ours, and gets a quicker answer. */
 static int is_innermost(const struct gen_sass *sass, size_t index)
 {
     const struct gen_sass_loop *outer = &sass->loops[index];
+    if (sass->loop_count > LOOPS_COMPARED)
+        return 1;
     for (size_t i = 0; i < sass->loop_count; i++)
         if (i != index && sass->loops[i].first >= outer->first &&
             sass->loops[i].last <= outer->last)
@@ -226,12 +231,17 @@ int gen_sass_inspect(const void *bytes, size_t size, int sm,
         sass.instructions--;
     sass.opcodes = tsr__calloc(OPERATIONS, sizeof *sass.opcodes);
     sass.loops = tsr__calloc(sass.instructions + 1, sizeof *sass.loops);
-    if (!sass.opcodes || !sass.loops) {
+    uint32_t *mma_before =
+        tsr__calloc(sass.instructions + 1, sizeof *mma_before);
+    if (!sass.opcodes || !sass.loops || !mma_before) {
+        tsr__free(mma_before);
         gen_sass_release(&sass);
         return TSR_FAIL(err, TSR_EMEMORY, "out of memory reading machine code");
     }
     count_opcodes(code, sm, &sass);
-    find_loops(code, sm, &sass);
+    sum_mma(code, sm, sass.instructions, mma_before);
+    find_loops(code, sm, mma_before, &sass);
+    tsr__free(mma_before);
     sass.main_loop = pick_main(&sass);
     *out = sass;
     return 0;

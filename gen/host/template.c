@@ -225,7 +225,7 @@ int gen_template_uses(const struct gen_template *template, const char *name)
 {
     size_t size = strlen(name);
     const char *at = template->names.data;
-    while (at && (at = strstr(at, name))) {
+    while (size && at && (at = strstr(at, name))) {
         if (at[-1] == '\n' && at[size] == '\n')
             return 1;
         at += size;

@@ -136,13 +136,24 @@ local function record(parsed, axes, device)
     }
 end
 
+local function is_complete(family, flat)
+    for axis in pairs(used_axes(family, flat)) do
+        if flat[axis] == nil then
+            return false
+        end
+    end
+    return true
+end
+
 -- The axes of a SPEC: given, or the family's default; legal, or an error that
 -- names the rule.
 function M.complete(parsed)
     local family = parsed.family
     local device = devices.of_arch(parsed.fields.arch)
     local start = start_of(parsed)
-    local proposed = family.default(spec.flat(parsed, start), device)
+    local flat = spec.flat(parsed, start)
+    local proposed = is_complete(family, flat) and start
+        or family.default(flat, device)
     local axes = overlay(parsed, proposed)
     local good, rule = is_legal(family, spec.flat(parsed, axes), device)
     if not good then

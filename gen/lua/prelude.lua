@@ -1,23 +1,9 @@
--- prelude.lua -- pairs, sort and usage: functions every script has.
+-- prelude.lua -- sort and usage: functions every script has.
 --
--- Runs first in every state, as prelude(next, table). No other chunk gets
--- `next`: Lua's order of keys differs from run to run, and emitted text must
--- not. What it returns becomes global; `sort` goes into the table library.
+-- Runs first in every state, as prelude(table). What it returns becomes
+-- global; sort goes into the table library.
 
-local next, table = ...
-
-local rank = { number = 1, string = 2, boolean = 3 }
-
--- A total order of keys: numbers, then strings bytewise, then false, true.
-local function key_before(a, b)
-    local kind_a, kind_b = type(a), type(b)
-    if kind_a ~= kind_b then
-        return rank[kind_a] < rank[kind_b]
-    elseif kind_a == "boolean" then
-        return not a and b
-    end
-    return a < b
-end
+local table = ...
 
 local function before(a, b)
     return a < b
@@ -44,11 +30,9 @@ function table.sort(list, less)
     less = less or before
     while width < count do
         for low = 1, count, 2 * width do
-            local middle = low + width
-            local high = middle + width
-            if middle > count + 1 then middle = count + 1 end
-            if high > count + 1 then high = count + 1 end
-            merge(from, to, low, middle, high, less)
+            local middle = math.min(low + width, count + 1)
+            merge(from, to, low, middle, math.min(middle + width, count + 1),
+                  less)
         end
         from, to = to, from
         width = 2 * width
@@ -60,30 +44,9 @@ function table.sort(list, less)
     end
 end
 
--- Like Lua's, in order of keys. Keys are numbers, strings and booleans. A key
--- removed on the way is skipped, one added on the way is not seen.
-local function pairs(fields)
-    local keys, at = {}, 0
-    for key in next, fields do
-        if not rank[type(key)] then
-            error("pairs: a " .. type(key) .. " has no place in order", 2)
-        end
-        keys[#keys + 1] = key
-    end
-    table.sort(keys, key_before)
-    return function()
-        local value
-        repeat
-            at = at + 1
-            value = fields[keys[at]]
-        until value ~= nil or keys[at] == nil
-        return keys[at], value
-    end
-end
-
 -- Raises an error that is the caller's to mend: no script is named.
 local function usage(format, ...)
     error({ usage = string.format(format, ...) }, 0)
 end
 
-return { pairs = pairs, usage = usage }
+return { usage = usage }

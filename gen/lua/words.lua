@@ -24,7 +24,7 @@ end
 -- " (did you mean 'x'?)" for the nearest candidate, or "" when none is near.
 function M.did_you_mean(word, candidates)
     local best, least = nil, math.max(1, #word // 3) + 1
-    if #word > 40 then
+    if #word < 3 or #word > 40 then
         return ""
     end
     for _, candidate in ipairs(candidates) do

@@ -15,6 +15,7 @@
 #include "gen/quantize/folder.h"
 #include "gen/quantize/linear.h"
 #include "gen/quantize/writer.h"
+#include "runtime/base/buffer.h"
 #include "runtime/base/file.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/safetensors.h"
@@ -248,21 +249,66 @@ static int run_plan(struct plan *plan, struct tsr_error *err)
         const struct step *step = &plan->steps[i];
         if (step->copy) {
             rc = gen_copy_half(step->copy, plan->writer, step->to, 0, err);
+            tsr__safetensors_forget(plan->source, step->copy);
             continue;
         }
+        done++;
         struct gen_linear_report report = {.layer = step->layer,
                                            .kind = step->kind,
                                            .name = step->name,
                                            .n = step->job.n,
                                            .k = step->job.k,
-                                           .done = ++done,
+                                           .done = done,
                                            .total = plan->linears};
         rc = gen_linear_quantize(&step->job, plan->writer, threads,
                                  &report.rel_error, err);
+        for (int part = 0; part < step->job.parts; part++)
+            tsr__safetensors_forget(plan->source, step->job.weights[part]);
         if (!rc && plan->options->report)
             plan->options->report(plan->options->context, &report);
     }
     return rc ? rc : gen_writer_finish(plan->writer, err);
+}
+
+/* `to` as seen from the folder `from`, both absolute and without links; the
+** caller frees it. NULL when out of memory. */
+static char *relative_path(const char *from, const char *to)
+{
+    size_t same = 0;
+    struct tsr_buffer path = TSR_BUFFER_INIT;
+    for (size_t i = 0;; i++) {
+        int ends =
+            (from[i] == 0 || from[i] == '/') && (to[i] == 0 || to[i] == '/');
+        if (ends && i)
+            same = i;
+        if (from[i] != to[i] || from[i] == 0)
+            break;
+    }
+    for (const char *at = from + same; *at; at++)
+        if (*at == '/' && at[1])
+            tsr__buffer_addf(&path, "../");
+    if (to[same] == '/' && to[same + 1])
+        tsr__buffer_addf(&path, "%s", to + same + 1);
+    else
+        tsr__buffer_addf(&path, ".");
+    if (path.failed) {
+        tsr__buffer_release(&path);
+        return NULL;
+    }
+    return tsr__buffer_detach(&path, NULL);
+}
+
+/* Where the fp16 model is, for `tessera verify`; relative, so that a folder
+** that holds both can be moved. */
+static json_t *source_path(const char *model, const char *folder)
+{
+    char *to = realpath(model, NULL), *from = realpath(folder, NULL);
+    char *path = to && from ? relative_path(from, to) : NULL;
+    json_t *json = path ? json_string(path) : NULL; /* NULL: not UTF-8 */
+    tsr__free(path);
+    free(to);
+    free(from);
+    return json;
 }
 
 /* The source's config.json plus quantization_config. */
@@ -284,6 +330,9 @@ static int write_config(const struct plan *plan, const char *folder,
         METHODS[options->method], "version", 1, "layout", TSR_LAYOUT_NAME,
         "weights", tsr__weight_format_name(options->format), "kv", options->kv,
         "group_size", group ? (json_int_t)group : (json_int_t)-1);
+    json_t *source = source_path(options->model, folder);
+    if (source)
+        json_object_set_new(ours, "source", source);
     int bad = json_object_set_new(config, "quantization_config", ours) < 0;
     json_object_del(config, "dtype");
     bad |=

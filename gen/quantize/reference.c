@@ -9,14 +9,17 @@
 ** multiple of 32 in every format. */
 enum { STRIP = 32 };
 
-/* sum of (q * step + offset) * x over `count` codes, a multiple of STRIP. */
+/* sum of (q * step + offset) * x over `count` codes, a multiple of STRIP. The
+** weights fit 16 bits, and products of 16-bit numbers are the cheap ones. */
 static int32_t dot(const uint8_t *q, const int8_t *x, size_t count,
-                   int32_t step, int32_t offset)
+                   int16_t step, int16_t offset)
 {
     int32_t sum = 0;
     for (size_t k = 0; k < count; k += STRIP)
-        for (size_t i = 0; i < STRIP; i++)
-            sum += (q[k + i] * step + offset) * x[k + i];
+        for (size_t i = 0; i < STRIP; i++) {
+            int16_t u = (int16_t)(q[k + i] * step + offset);
+            sum += u * x[k + i];
+        }
     return sum;
 }
 

@@ -89,6 +89,15 @@ static inline uint32_t EMU_H(permute)(uint32_t a, uint32_t b, uint32_t s)
 
 EMU_TERNARY(prmt, U32_3, lane_u32, EMU_H(permute)(x, y, z))
 
+void EMU_H(prmt_const)(EMU_ARGUMENTS)
+{
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    const lane_u32 *a = EMU_AT(lane_u32, op->a), *b = EMU_AT(lane_u32, op->b);
+    uint32_t s = (uint32_t)op->immediate;
+    (void)w;
+    EMU_EACH(d[i] = EMU_H(permute)(a[i], b[i], s));
+}
+
 /* Selectors of the named modes for c = 0..3; f4e b4e rc8 ecl ecr rc16. */
 static const uint16_t EMU_H(modes)[6][4] = {
     {0x3210, 0x4321, 0x5432, 0x6543}, {0x5670, 0x6701, 0x7012, 0x0123},

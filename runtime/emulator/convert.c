@@ -327,13 +327,13 @@ void EMU_H(cvt_float)(EMU_ARGUMENTS)
 }
 
 /* Two floats a (upper) and b (lower) to a pair. y: PTX_F16, PTX_BF16, or for
-** eight-bit floats 1 (e4m3), 2 (e5m2); x: PTX_F32, or PTX_F16X2 in a alone;
+** eight-bit floats EMU_E4M3, EMU_E5M2; x: PTX_F32, or PTX_F16X2 in a alone;
 ** n = 1: from a pair of eight-bit floats (x as y above) to f16x2. */
 static inline struct emu_format EMU_H(pair_format)(int code)
 {
-    if (code == 1)
+    if (code == EMU_E4M3)
         return (struct emu_format){4, 3, 1};
-    if (code == 2)
+    if (code == EMU_E5M2)
         return (struct emu_format){5, 2, 0};
     return EMU_H(format)(code);
 }
@@ -343,10 +343,10 @@ static inline uint64_t EMU_H(pair_part)(const struct emu_op *op, uint64_t bits,
 {
     struct emu_format to = EMU_H(pair_format)(op->y);
     struct emu_number v = emu_number_read(bits, from);
-    int eight = op->y <= 2;
+    int eight = op->y >= EMU_E4M3;
     if (op->flags & EMU_RELU && !v.is_nan && v.negative)
         return 0;
-    if (v.is_nan && op->y == 2)
+    if (v.is_nan && op->y == EMU_E5M2)
         return 0x7f;
     return emu_number_write(
         v, to, op->z,
@@ -357,7 +357,7 @@ void EMU_H(cvt_pair)(EMU_ARGUMENTS)
 {
     lane_u32 *d = EMU_AT(lane_u32, op->d);
     const lane_u32 *a = EMU_AT(lane_u32, op->a), *b = EMU_AT(lane_u32, op->b);
-    int shift = op->y <= 2 ? 8 : 16;
+    int shift = op->y >= EMU_E4M3 ? 8 : 16;
     struct emu_format from = EMU_H(pair_format)(
         op->x == PTX_F16X2 ? PTX_F16 : op->x);
     (void)w;

@@ -244,6 +244,19 @@ int emu_put_constant(struct emu_decoder *d, enum emu_field field,
     return rc ? rc : emu_put_value(d, field, value, 1, 0);
 }
 
+int emu_put_special(struct emu_decoder *d, enum emu_field field,
+                    enum emu_special special, enum emu_width width,
+                    uint64_t bits)
+{
+    uint32_t value;
+    struct emu_value want = {.kind = EMU_FILLED,
+                             .width = (uint8_t)width,
+                             .special = (uint8_t)special,
+                             .bits = bits};
+    int rc = shared_value(d, want, &value);
+    return rc ? rc : emu_put_value(d, field, value, 1, 0);
+}
+
 int emu_put_scratch(struct emu_decoder *d, enum emu_field field,
                     enum emu_width width)
 {
@@ -346,28 +359,15 @@ static void resolve_targets(struct emu_decoder *d)
 
 static int layout_locals(struct emu_decoder *d)
 {
-    const struct ptx_function *f = d->function;
-    uint64_t at = 0;
-    d->local_offset =
-        tsr__malloc(((size_t)f->variable_count + 1) * sizeof *d->local_offset);
-    if (!d->local_offset)
-        return no_memory(d);
-    for (int i = 0; i < f->variable_count; i++) {
-        const struct ptx_variable *v = f->variables[i];
-        d->local_offset[i] = UINT32_MAX;
-        if (v->space != PTX_SPACE_LOCAL && v->space != PTX_SPACE_PARAM)
-            continue;
-        at = (at + v->align - 1) & ~(uint64_t)(v->align - 1);
-        d->local_offset[i] = (uint32_t)at;
-        at += v->bytes;
-        if (at > EMU_LOCAL_LIMIT)
-            return TSR_FAIL(d->err, TSR_EUNSUPPORTED,
-                            "%s:%d: %s: needs more than %d bytes of local "
-                            "memory per thread",
-                            d->module->name, f->line, f->name,
-                            EMU_LOCAL_LIMIT);
-    }
-    d->local_bytes = (uint32_t)at;
+    uint64_t bytes;
+    emu_local_layout(d->function, NULL, &bytes);
+    if (bytes > EMU_LOCAL_LIMIT)
+        return TSR_FAIL(d->err, TSR_EUNSUPPORTED,
+                        "%s:%d: %s: needs more than %d bytes of local memory "
+                        "per thread",
+                        d->module->name, d->function->line, d->function->name,
+                        EMU_LOCAL_LIMIT);
+    d->local_bytes = (uint32_t)bytes;
     return 0;
 }
 
@@ -461,7 +461,6 @@ done:
     tsr__free(d->reference);
     tsr__free(d->constant);
     tsr__free(d->op_of);
-    tsr__free(d->local_offset);
     tsr__free(d);
     return rc;
 }

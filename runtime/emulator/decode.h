@@ -60,7 +60,7 @@ extern const struct emu_table emu_table_integer, emu_table_float,
 
 /* -- values ------------------------------------------------------------------ */
 
-enum emu_value_kind { EMU_REGISTER, EMU_CONSTANT, EMU_SPECIAL, EMU_SCRATCH };
+enum emu_value_kind { EMU_REGISTER, EMU_CONSTANT, EMU_FILLED, EMU_SCRATCH };
 
 /* Width classes of slots. */
 enum emu_width { EMU_W_PRED, EMU_W32, EMU_W64, EMU_W128, EMU_WIDTHS };
@@ -70,7 +70,7 @@ struct emu_value {
     uint8_t width;
     uint8_t special;
     uint8_t blank;   /* must be zero when a frame is made */
-    uint64_t bits;   /* CONSTANT; SPECIAL_LOCAL: offset */
+    uint64_t bits;   /* CONSTANT; FILLED with SPECIAL_LOCAL: offset */
     uint32_t offset; /* in the frame, once slots are given */
     uint32_t first, last; /* REGISTER, SCRATCH: life in op indices */
 };
@@ -122,7 +122,6 @@ struct emu_decoder {
     size_t constant_slots, constant_used;
     uint32_t *op_of; /* instruction -> first op */
     uint32_t carry;  /* value of the carry flag, or UINT32_MAX */
-    uint32_t *local_offset; /* of each function variable; UINT32_MAX: none */
     uint32_t local_bytes;
     struct tsr_error *err;
 };
@@ -163,6 +162,10 @@ int emu_put_source(struct emu_decoder *d, enum emu_field field,
                    const struct ptx_operand *operand, enum ptx_type type);
 int emu_put_constant(struct emu_decoder *d, enum emu_field field,
                      uint64_t bits, enum emu_width width);
+/* `bits`: of EMU_SPECIAL_LOCAL, the offset in the function's locals. */
+int emu_put_special(struct emu_decoder *d, enum emu_field field,
+                    enum emu_special special, enum emu_width width,
+                    uint64_t bits);
 int emu_put_scratch(struct emu_decoder *d, enum emu_field field,
                     enum emu_width width);
 int emu_put_value(struct emu_decoder *d, enum emu_field field, uint32_t value,
@@ -192,12 +195,18 @@ struct emu_address {
 int emu_put_address(struct emu_decoder *d, enum emu_field field,
                     const struct ptx_operand *operand, enum ptx_space space,
                     struct emu_address *out);
-/* Where a .param, .local variable of the function is, in its locals. */
-int emu_local_offset(struct emu_decoder *d, const struct ptx_variable *v,
-                     uint32_t *offset);
+/* Locals of a function: its results, parameters (of a .func), .param and
+** .local variables. Offset of `want` in them, or -1; all their bytes. */
+int64_t emu_local_layout(const struct ptx_function *f,
+                         const struct ptx_variable *want, uint64_t *bytes);
+/* Offset of an entry's parameter in the argument block, or -1. */
+int64_t emu_argument_offset(const struct ptx_function *f,
+                            const struct ptx_variable *want, uint64_t *bytes);
 /* Sets rounding (x) and ftz, sat ... from the modifiers; 1: the plain handler
 ** will not do. */
 int emu_float_modifiers(struct emu_decoder *d, struct emu_op *op);
+/* All operands by a row's `operands`. */
+int emu_put_operands(struct emu_decoder *d, const char *operands);
 int emu_build_simple(struct emu_decoder *d, const struct emu_row *row);
 
 /* -- slots.c ----------------------------------------------------------------------- */

@@ -34,7 +34,7 @@
 
 /* alu_bits.c */
 #define EMU_BITS_LIST(X)                                                       \
-    X(lop3) X(lop3_p) X(prmt) X(prmt_mode) X(shf_l_clamp) X(shf_l_wrap)        \
+    X(lop3) X(lop3_p) X(prmt) X(prmt_const) X(prmt_mode) X(shf_l_clamp) X(shf_l_wrap)        \
     X(shf_r_clamp) X(shf_r_wrap) EMU_W4(X, bfe) X(bfi_b32) X(bfi_b64)          \
     EMU_W4(X, bfind) X(clz_b32) X(clz_b64) X(popc_b32) X(popc_b64)             \
     X(brev_b32) X(brev_b64) X(fns) X(bmsk_clamp) X(bmsk_wrap)                  \
@@ -99,7 +99,7 @@
 #define EMU_PLAIN_LIST(X)                                                      \
     X(nothing)                                                                 \
     /* special.c */                                                            \
-    X(clock) X(clock64) X(globaltimer) X(register_mark)           \
+    X(clock) X(clock_hi) X(clock64) X(globaltimer) X(register_mark)           \
     X(register_check) X(register_copy)                                \
     /* shuffle.c */                                                            \
     X(shfl) X(vote) X(vote_ballot) X(match) X(redux) X(activemask) X(elect)    \

@@ -28,6 +28,14 @@ void emu_h_clock(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
     EMU_EACH(d[i] = t);
 }
 
+void emu_h_clock_hi(struct emu_warp *w, unsigned char *r,
+                    const struct emu_op *op, uint32_t m)
+{
+    uint32_t t = (uint32_t)(now(w) >> 32);
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    EMU_EACH(d[i] = t);
+}
+
 void emu_h_clock64(struct emu_warp *w, unsigned char *r,
                    const struct emu_op *op, uint32_t m)
 {

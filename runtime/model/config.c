@@ -384,6 +384,9 @@ static void read_our_quantization(struct reader *reader,
                               "belong to %s",
                               reader->name, weights);
     snprintf(out->kv, sizeof out->kv, "%s", kv);
+    const char *source = string_or(reader, "source", "");
+    if (strlen(source) < sizeof out->source)
+        snprintf(out->source, sizeof out->source, "%s", source);
 }
 
 static void read_quantization(struct reader *reader,
@@ -450,6 +453,18 @@ int tsr__config_read(struct tsr_model_config *out, const char *path,
     }
     tsr__free(name);
     return rc;
+}
+
+int tsr__config_source(const struct tsr_model_config *config,
+                       const char *folder, char *out, size_t room)
+{
+    const char *source = config->quantization.source;
+    int absolute = source[0] == '/';
+    if (!source[0])
+        return -1;
+    int used = snprintf(out, room, "%s%s%s", absolute ? "" : folder,
+                        absolute ? "" : "/", source);
+    return used < 0 || (size_t)used >= room ? -1 : 0;
 }
 
 struct tsr_linear_shape tsr__config_linear(

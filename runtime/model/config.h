@@ -64,7 +64,8 @@ struct tsr_model_config {
     struct tsr_quantization {
         char method[32]; /* "rtn", ... */
         enum tsr_weight_format format;
-        char kv[16]; /* "kv4", "kv8", "kv16" */
+        char kv[16];       /* "kv4", "kv8", "kv16" */
+        char source[1024]; /* the fp16 folder, seen from this one, or "" */
     } quantization;
 };
 
@@ -74,6 +75,10 @@ int tsr__config_read(struct tsr_model_config *out, const char *path,
 /* The same from text; `name` stands in messages. */
 int tsr__config_parse(struct tsr_model_config *out, const char *text,
                       size_t size, const char *name, struct tsr_error *err);
+/* The path of the fp16 folder that the quantised `folder` was made from, into
+** `out`; -1 when it is not recorded or does not fit. */
+int tsr__config_source(const struct tsr_model_config *config,
+                       const char *folder, char *out, size_t room);
 const char *tsr__architecture_name(enum tsr_architecture architecture);
 
 /* The four linears of a layer, as the quantised folder fuses them:

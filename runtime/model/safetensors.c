@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/base/buffer.h"
 #include "runtime/base/half.h"
@@ -363,6 +365,19 @@ const struct tsr_tensor *tsr__safetensors_at(
     const struct tsr_safetensors *store, size_t index)
 {
     return &store->tensors[index];
+}
+
+void tsr__safetensors_forget(const struct tsr_safetensors *store,
+                             const struct tsr_tensor *tensor)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = (uintptr_t)tensor->data / page * page;
+    uintptr_t last = (uintptr_t)tensor->data + tensor->bytes;
+    /* Only pages of a file come back by themselves. */
+    for (size_t i = 0; i < store->shard_count; i++)
+        if (store->shards[i].path == tensor->file &&
+            store->shards[i].map.mapped && last > first)
+            madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
 const char *tsr__safetensors_path(const struct tsr_safetensors *store)

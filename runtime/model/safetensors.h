@@ -87,6 +87,10 @@ int tsr__safetensors_require(const struct tsr_safetensors *store,
 size_t tsr__safetensors_count(const struct tsr_safetensors *store);
 const struct tsr_tensor *tsr__safetensors_at(
     const struct tsr_safetensors *store, size_t index);
+/* Gives the memory of a tensor's pages back; reading it again reads the file.
+** For passes over models larger than memory. */
+void tsr__safetensors_forget(const struct tsr_safetensors *store,
+                             const struct tsr_tensor *tensor);
 /* The path given to open. */
 const char *tsr__safetensors_path(const struct tsr_safetensors *store);
 

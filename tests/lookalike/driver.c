@@ -25,10 +25,10 @@ LOOKALIKE_EXPORT int lookalike_set(const char *name, long value)
 {
     pthread_mutex_lock(&lookalike_mutex);
     int found = 0;
-#define SET(setting, initial)                                                  \
-    if (strcmp(name, #setting) == 0) {                                         \
-        lookalike.setting = value;                                             \
-        found = 1;                                                             \
+#define SET(setting, initial)          \
+    if (strcmp(name, #setting) == 0) { \
+        lookalike.setting = value;     \
+        found = 1;                     \
     }
     LOOKALIKE_SETTINGS(SET)
 #undef SET
@@ -40,8 +40,8 @@ LOOKALIKE_EXPORT long lookalike_count(const char *name)
 {
     if (strcmp(name, "depth") == 0)
         return depth;
-#define COUNT(what)                                                            \
-    if (strcmp(name, #what) == 0)                                              \
+#define COUNT(what)               \
+    if (strcmp(name, #what) == 0) \
         return lookalike_live.what;
     COUNT(contexts)
     COUNT(allocations)
@@ -53,7 +53,9 @@ LOOKALIKE_EXPORT long lookalike_count(const char *name)
     return -1;
 }
 
-__attribute__((constructor)) static void read_environment(void)
+/* When a process looks for its first entry point, so that a child of a process
+** that has the library already can choose for itself. */
+static void read_environment(void)
 {
     char text[512], *save = NULL;
     const char *given = getenv("TSR_LOOKALIKE_SET");
@@ -90,17 +92,19 @@ LOOKALIKE_EXPORT cuda_result cuGetProcAddress_v2(const char *symbol, void **out,
 {
     (void)flags;
     *out = NULL;
+    if (strcmp(symbol, "cuInit") == 0)
+        read_environment();
     if (version < CUDA_API_VERSION || strcmp(symbol, lookalike.missing) == 0)
         goto absent;
-#define FIND(name, real, arguments)                                            \
-    if (strcmp(symbol, "cu" #name) == 0) {                                     \
-        cuda_result(*function) arguments = real;                               \
-        memcpy(out, &function, sizeof function);                               \
-        if (status)                                                            \
-            *status = CUDA_SYMBOL_FOUND;                                       \
-        return CUDA_SUCCESS;                                                   \
+#define FIND(name, arguments)                        \
+    if (strcmp(symbol, "cu" #name) == 0) {           \
+        cuda_result(*function) arguments = cu##name; \
+        memcpy(out, &function, sizeof function);     \
+        if (status)                                  \
+            *status = CUDA_SYMBOL_FOUND;             \
+        return CUDA_SUCCESS;                         \
     }
-    LOOKALIKE_ENTRY_POINTS(FIND)
+    CUDA_API_LIST(FIND)
 #undef FIND
 absent:
     if (status)
@@ -160,14 +164,14 @@ cuda_result cuDeviceGetName(char *name, int size, cuda_device device)
     return CUDA_SUCCESS;
 }
 
-cuda_result cuDeviceTotalMem_v2(size_t *bytes, cuda_device device)
+cuda_result cuDeviceTotalMem(size_t *bytes, cuda_device device)
 {
     (void)device;
     *bytes = (size_t)lookalike.memory;
     return CUDA_SUCCESS;
 }
 
-cuda_result cuDeviceGetUuid_v2(cuda_uuid *uuid, cuda_device device)
+cuda_result cuDeviceGetUuid(cuda_uuid *uuid, cuda_device device)
 {
     for (int i = 0; i < 16; i++)
         uuid->bytes[i] = (unsigned char)(i * 17);
@@ -239,7 +243,7 @@ cuda_result cuDevicePrimaryCtxRetain(cuda_context *context, cuda_device device)
     return result;
 }
 
-cuda_result cuDevicePrimaryCtxRelease_v2(cuda_device device)
+cuda_result cuDevicePrimaryCtxRelease(cuda_device device)
 {
     pthread_mutex_lock(&lookalike_mutex);
     struct cuda_context_opaque *context = contexts[device];
@@ -256,7 +260,7 @@ cuda_result cuDevicePrimaryCtxRelease_v2(cuda_device device)
     return result;
 }
 
-cuda_result cuCtxPushCurrent_v2(cuda_context context)
+cuda_result cuCtxPushCurrent(cuda_context context)
 {
     if (!context || depth == STACK_DEPTH)
         return CUDA_INVALID_CONTEXT;
@@ -264,7 +268,7 @@ cuda_result cuCtxPushCurrent_v2(cuda_context context)
     return CUDA_SUCCESS;
 }
 
-cuda_result cuCtxPopCurrent_v2(cuda_context *context)
+cuda_result cuCtxPopCurrent(cuda_context *context)
 {
     if (depth == 0)
         return CUDA_INVALID_CONTEXT;

@@ -13,7 +13,7 @@
 ** another GPU (CUDA_ERROR_NO_BINARY_FOR_GPU).
 **
 ** Settings: in the environment, TSR_LOOKALIKE_SET="alloc=3,devices=2", read
-** when the library is loaded, or through lookalike_set.
+** when a process begins to use the driver, or through lookalike_set.
 **
 **     devices=N        how many GPUs (1)
 **     capability=90    compute capability, major * 10 + minor (90)
@@ -24,7 +24,8 @@
 **     alloc=N          the N-th allocation from now: out of memory
 **     module=N         the N-th module load from now: invalid image
 **     launch=N         the N-th launch from now: out of resources, not sticky
-**     sticky=N         the N-th launch from now succeeds, but its kernel dies of
+**     sticky=N         the N-th launch from now succeeds, but its kernel dies
+*of
 **                      an illegal address
 **     missing=NAME     cuGetProcAddress does not know NAME (environment only)
 */
@@ -46,16 +47,16 @@ int lookalike_set(const char *name, long value); /* -1: no such setting */
 ** "graphs", and "depth" of the calling thread's stack of contexts. */
 long lookalike_count(const char *name);
 
-#define LOOKALIKE_SETTINGS(X)                                                  \
-    X(devices, 1)                                                              \
-    X(capability, 90)                                                          \
-    X(driver, 13000)                                                           \
-    X(mig, 0)                                                                  \
-    X(memory, 1L << 30)                                                        \
-    X(init, 0)                                                                 \
-    X(alloc, 0)                                                                \
-    X(module, 0)                                                               \
-    X(launch, 0)                                                               \
+#define LOOKALIKE_SETTINGS(X) \
+    X(devices, 1)             \
+    X(capability, 90)         \
+    X(driver, 13000)          \
+    X(mig, 0)                 \
+    X(memory, 1L << 30)       \
+    X(init, 0)                \
+    X(alloc, 0)               \
+    X(module, 0)              \
+    X(launch, 0)              \
     X(sticky, 0)
 
 struct lookalike_settings {
@@ -80,6 +81,7 @@ struct cuda_context_opaque {
     struct emu_memory *memory;
     cuda_result sticky; /* what every call answers from now on */
     cuda_result died;   /* found out by the next call that waits */
+    int recordings;     /* streams that record a graph */
     size_t used;
     struct {
         uint64_t address;

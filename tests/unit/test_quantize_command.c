@@ -198,6 +198,41 @@ static int quantize(const char *model, const char *to,
     return gen_quantize_folder(&options, &result, err);
 }
 
+static void source_is_recorded_as_a_relative_path(void **state)
+{
+    (void)state;
+    struct toy_model toy = TOY_MODEL;
+    const char *base = scratch_folder();
+    static const char *const places[][3] = {
+        {"fp16", "w4", "../fp16"},
+        {"fp16", "fp16-w4", "../fp16"},
+        {"a/fp16", "a/b/w4", "../../fp16"},
+        {"m", "m/w4", ".."},
+    };
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        const char *from = scratch_path(base, places[i][0]);
+        const char *to = scratch_path(base, places[i][1]);
+        const char *last = strrchr(places[i][2], '/');
+        char source[SCRATCH_ROOM];
+        struct stat a, b;
+        tsr__make_directories(from, NULL);
+        toy_write(&toy, from);
+        assert_int_equal(quantize(from, to, TSR_W4C, 1, 0, NULL), 0);
+        struct tsr_quantized_model *model = open_quantized(to);
+        const struct tsr_model_config *config = tsr__quantized_config(model);
+        assert_int_equal(config->quantization.source[0], '.');
+        if (last)
+            assert_string_equal(config->quantization.source, places[i][2]);
+        assert_int_equal(tsr__config_source(config, to, source, sizeof source),
+                         0);
+        assert_int_equal(stat(source, &a), 0);
+        assert_int_equal(stat(from, &b), 0);
+        assert_int_equal(a.st_ino, b.st_ino);
+        assert_int_equal(tsr__config_source(config, to, source, 5), -1);
+        tsr__quantized_free(model);
+    }
+}
+
 static void threads_do_not_change_a_byte(void **state)
 {
     (void)state;
@@ -539,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(demo_model_is_quantised_in_every_format),
         cmocka_unit_test(tensors_that_stay_are_the_same_halves),
+        cmocka_unit_test(source_is_recorded_as_a_relative_path),
         cmocka_unit_test(threads_do_not_change_a_byte),
         cmocka_unit_test(large_models_are_sharded),
         cmocka_unit_test(tensors_are_aligned),

@@ -56,62 +56,71 @@ static struct gen_reference_weights view_of(
     return view;
 }
 
+/* One source row against row n of the fused linear. K is 256. */
+static void same_row(const struct tsr_quantized_linear *linear,
+                     const uint8_t *codes, size_t n, const float *w)
+{
+    float scratch[256];
+    uint8_t wanted[256], s2[4] = {0}, offset[4] = {0};
+    uint16_t s, zs = 0;
+    struct gen_row row = {.codes = wanted,
+                          .scale = &s,
+                          .zero_scale = &zs,
+                          .s2 = s2,
+                          .offset = offset,
+                          .stride = 1};
+    assert_int_equal(gen_rtn_row(linear->format, w, 256, scratch, &row),
+                     GEN_ROW_OK);
+    assert_memory_equal(codes + n * 256, wanted, 256);
+    assert_int_equal(linear->scale[n], s);
+    if (linear->format == TSR_W4C)
+        assert_int_equal(linear->zero_scale[n], zs);
+    size_t group = tsr__weight_group(linear->format);
+    for (size_t g = 0; group && g < 256 / group; g++) {
+        assert_int_equal(linear->s2[g * linear->n + n], s2[g]);
+        assert_int_equal(linear->offset[g * linear->n + n], offset[g]);
+    }
+}
+
 /* Row by row against gen_rtn_row on the source's own tensors: q, k, v stacked
-** in that order. */
+** in that order, and gate above up. */
 static void folder_holds_what_rounding_to_nearest_gives(void **state)
 {
     (void)state;
     static const struct {
+        enum tsr_linear_kind kind;
         const char *name;
-        size_t rows;
-    } parts[] = {{"q", 512}, {"k", 256}, {"v", 256}};
+        size_t first, rows;
+    } parts[] = {{TSR_QKV, "self_attn.q_proj", 0, 512},
+                 {TSR_QKV, "self_attn.k_proj", 512, 256},
+                 {TSR_QKV, "self_attn.v_proj", 768, 256},
+                 {TSR_GATE_UP, "mlp.gate_proj", 0, 1024},
+                 {TSR_GATE_UP, "mlp.up_proj", 1024, 1024}};
     struct tsr_safetensors *source;
     assert_int_equal(tsr__safetensors_open(&source, TINY, NULL), 0);
+    uint8_t *codes = malloc(2048 * 256);
     for (int format = TSR_W4C; format <= TSR_W4G64; format++) {
         struct tsr_quantized_model *model =
             open_model(quantise(TINY, (enum tsr_weight_format)format));
-        const struct tsr_quantized_linear *linear =
-            tsr__quantized_linear(model, 2, TSR_QKV);
-        assert_int_equal(linear->n, 1024);
-        assert_int_equal(linear->k, 256);
-        uint8_t *codes = malloc(1024 * 256);
-        gen_unpack_codes(linear->qweight, 1024, 256, codes);
-        size_t n = 0;
-        for (int part = 0; part < 3; part++) {
+        for (int part = 0; part < 5; part++) {
             char name[64];
-            snprintf(name, sizeof name,
-                     "model.layers.2.self_attn.%s_proj.weight",
+            const struct tsr_quantized_linear *linear =
+                tsr__quantized_linear(model, 2, parts[part].kind);
+            assert_int_equal(linear->k, 256);
+            gen_unpack_codes(linear->qweight, linear->n, 256, codes);
+            snprintf(name, sizeof name, "model.layers.2.%s.weight",
                      parts[part].name);
             const struct tsr_tensor *tensor =
                 tsr__safetensors_find(source, name);
-            for (size_t i = 0; i < parts[part].rows; i++, n++) {
-                float w[256], scratch[256];
-                uint8_t wanted[256], s2[4] = {0}, offset[4] = {0};
-                uint16_t s, zs = 0;
-                struct gen_row row = {.codes = wanted,
-                                      .scale = &s,
-                                      .zero_scale = &zs,
-                                      .s2 = s2,
-                                      .offset = offset,
-                                      .stride = 1};
+            for (size_t i = 0; i < parts[part].rows; i++) {
+                float w[256];
                 tsr__tensor_floats(tensor, i * 256, 256, w);
-                assert_int_equal(
-                    gen_rtn_row(linear->format, w, 256, scratch, &row),
-                    GEN_ROW_OK);
-                assert_memory_equal(codes + n * 256, wanted, 256);
-                assert_int_equal(linear->scale[n], s);
-                if (format == TSR_W4C)
-                    assert_int_equal(linear->zero_scale[n], zs);
-                size_t group = tsr__weight_group(linear->format);
-                for (size_t g = 0; group && g < 256 / group; g++) {
-                    assert_int_equal(linear->s2[g * 1024 + n], s2[g]);
-                    assert_int_equal(linear->offset[g * 1024 + n], offset[g]);
-                }
+                same_row(linear, codes, parts[part].first + i, w);
             }
         }
-        free(codes);
         tsr__quantized_free(model);
     }
+    free(codes);
     tsr__safetensors_free(source);
 }
 

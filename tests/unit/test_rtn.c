@@ -160,6 +160,8 @@ static void fill_row(uint64_t seed, float *w)
             tsr__half_to_float(halves[i]) * 0.03f + 0.001f * (float)seed));
 }
 
+/* Odd seeds are fp32 rows far from zero, whose minimum fp16 cannot hold: the
+** stored zero then is not the true one. */
 static void codes_are_the_nearest_for_the_stored_values(void **state)
 {
     (void)state;
@@ -167,6 +169,8 @@ static void codes_are_the_nearest_for_the_stored_values(void **state)
     for (uint64_t seed = 0; seed < 50; seed++)
         for (int format = TSR_W4C; format <= TSR_W4G64; format++) {
             fill_row(seed, w);
+            for (size_t k = 0; k < K && seed % 2; k++)
+                w[k] = 7.0f + w[k] * 0.037f;
             struct result got = quantise((enum tsr_weight_format)format, w);
             assert_int_equal(got.fault, GEN_ROW_OK);
             size_t group = tsr__weight_group((enum tsr_weight_format)format);

@@ -45,7 +45,7 @@ static void deep_recursion_is_stopped(void **state)
     gen_host_free(host);
     assert_stopped("local s = ('('):rep(100000)\n"
                    "return { value = s:gsub('.', function() return s end) }",
-                   "bytes");
+                   "limit of 16 MiB");
 }
 
 static void an_error_cannot_be_swallowed(void **state)

@@ -279,9 +279,8 @@ static int equal_element(const struct conf_case *c, uint64_t got, uint64_t want)
            equal_lane(c, half, got >> 16, want >> 16);
 }
 
-/* Elements that differ; the first one's index in *first. */
-static size_t compare_bytes(const struct conf_case *c, const unsigned char *got,
-                            size_t *first)
+size_t conf_case_compare(const struct conf_case *c, const unsigned char *got,
+                         size_t *first)
 {
     int bytes = types[c->d].bytes;
     size_t wrong = 0, count = c->bytes[0] / (size_t)bytes;
@@ -290,7 +289,8 @@ static size_t compare_bytes(const struct conf_case *c, const unsigned char *got,
         if (!equal_element(c, load_bits(got + at, bytes),
                            load_bits(c->expected + at, bytes))) {
             wrong++;
-            *first = i;
+            if (first)
+                *first = i;
         }
     }
     return wrong;
@@ -373,7 +373,7 @@ static int run_case(struct tsr_device *device, const struct conf_case *c,
     int passed = 0;
     int status = launch(device, c, got, err);
     if (status == 0) {
-        size_t first = 0, wrong = compare_bytes(c, got, &first);
+        size_t first = 0, wrong = conf_case_compare(c, got, &first);
         passed = wrong == 0;
         if (wrong && log)
             log_wrong(log, c, got, wrong, first);

@@ -139,6 +139,10 @@ size_t conf_case_count(void);
 int conf_case_build(struct conf_case *out, size_t index,
                     struct tsr_error *err);
 void conf_case_release(struct conf_case *c);
+/* Elements of `got` that differ from what is expected; the index of the first
+** in *first, which may be NULL. */
+size_t conf_case_compare(const struct conf_case *c, const unsigned char *got,
+                         size_t *first);
 
 /* Random bytes of a seeded sequence (splitmix64), for fills. */
 uint64_t conf_random(uint64_t *state);

@@ -1,0 +1,144 @@
+/* test_planted_bugs.c -- bugs planted in our own template must be found.
+**
+** Each bug is one text of the emitted source put in place of another, which
+** must occur exactly once. The kernel without it runs clean on the same
+** problem; with it, the emulator has a finding or the result is wrong.
+*/
+#include "tests/unit/kernel.h"
+
+#define TEAM_OF_TWO                                                     \
+    "gemm_w4a8 arch=sm_80 format=w4g128 n=200 k=1152 channel_tile=128 " \
+    "token_tile=16 k_tile=128 stages=3 warps=4 split_k=1 raster=0 bias=1"
+#define SPLIT                                                         \
+    "gemm_w4a8 arch=sm_80 format=w4g128 n=136 k=768 channel_tile=64 " \
+    "token_tile=16 k_tile=128 stages=2 warps=2 split_k=3 raster=0"
+#define TWO_GROUPS                                                   \
+    "gemm_w4a8 arch=sm_80 format=w4g128 n=64 k=768 channel_tile=64 " \
+    "token_tile=8 k_tile=256 stages=2 warps=1 split_k=1 raster=0"
+
+static const struct bug {
+    const char *name, *spec;
+    size_t m;
+    const char *text, *instead;
+} bugs[] = {
+    {"a wait one group too lax", TEAM_OF_TWO, 17,
+     "cp_async_wait<STAGES - 2>();", "cp_async_wait<STAGES - 1>();"},
+    {"no wait at all", TWO_GROUPS, 8, "cp_async_wait<STAGES - 2>();", ""},
+    {"the barrier of a stage dropped", TEAM_OF_TWO, 17,
+     "cp_async_wait<STAGES - 2>();\n        meet_team(p);",
+     "cp_async_wait<STAGES - 2>();"},
+    {"the barrier before the wait", TEAM_OF_TWO, 17,
+     "cp_async_wait<STAGES - 2>();\n        meet_team(p);",
+     "meet_team(p);\n        cp_async_wait<STAGES - 2>();"},
+    {"a stage filled while it is read", TEAM_OF_TWO, 17,
+     "        if (tiles >= STAGES)\n            load_stage(l, spent);",
+     "        if (tiles >= STAGES)\n            load_stage(l, full);"},
+    {"the ring one stage short", TEAM_OF_TWO, 17, "if (full == end)",
+     "if (full + STAGE_BYTES == end)"},
+    {"one stage loaded too few", TEAM_OF_TWO, 17, "if (tiles >= STAGES)",
+     "if (tiles > STAGES)"},
+    {"one stage loaded too many", TEAM_OF_TWO, 17, "if (tiles >= STAGES)",
+     "if (tiles >= STAGES - 1)"},
+    {"one token too many", TEAM_OF_TWO, 17, "return token < o.m &&",
+     "return token <= o.m &&"},
+    {"channels past the last are stored", TEAM_OF_TWO, 17,
+     "return token < o.m && (!N_RAGGED || o.channel < N);",
+     "return token < o.m;"},
+    {"no zero-fill past the last token", TEAM_OF_TWO, 17,
+     "i * X_ROW_WARPS * 8 < l.x_rows ? 16 : 0", "16"},
+    {"no zero-fill past the last channel", TEAM_OF_TWO, 17,
+     "channel < N ? SCALE_CHUNK : 0", "SCALE_CHUNK"},
+    {"no zero-fill past the last channel block", TEAM_OF_TWO, 17,
+     "block < CHANNEL_BLOCKS && l.tile", "l.tile"},
+    {"the swizzle dropped by the reader", TEAM_OF_TWO, 17,
+     "keep(x_place(row, 0, odd * 4 + p.lane / 8))",
+     "keep(row * TILE_K + (odd * 4 + p.lane / 8) * 16)"},
+    {"the scales of the first group for all", TWO_GROUPS, 8,
+     "STEP * BLOCK_K / GROUP_K * 2 * TILE_N>(s", "0>(s"},
+    {"scales that stay behind", TWO_GROUPS, 8, "l.scales += STAGE_GROUPS * N;",
+     "l.scales += N;"},
+    {"teams add up before all have written", TEAM_OF_TWO, 17,
+     "put_sums(acc, sums + p.team * (TEAM_BYTES / 16));\n"
+     "        __syncthreads();",
+     "put_sums(acc, sums + p.team * (TEAM_BYTES / 16));"},
+    {"sums over a stage that is being read", TEAM_OF_TWO, 17,
+     "meet_team(p);\n        put_sums", "put_sums"},
+    {"split-K: a block counted before it published", SPLIT, 20,
+     "__threadfence();\n    __syncthreads();\n    if (threadIdx.x == 0) {",
+     "if (threadIdx.x == 0) {"},
+    {"split-K: the last block does not wait for the flag", SPLIT, 20,
+     "__syncthreads();\n    __threadfence();\n    return *flag",
+     "return *flag"},
+    {"split-K: the counter is not reset", SPLIT, 20,
+     "            atom_exch<0>(workspace + blockIdx.x, 0);", ";"},
+    {"split-K: the partial sums are not reset", SPLIT, 20,
+     "atom_exch<I * 128>(partial, 0)", "*(partial + I * 32)"},
+    {"split-K: the last but one block stores", SPLIT, 20,
+     "return *flag == SPLIT_K - 1;", "return *flag == SPLIT_K - 2;"},
+    {"split-K: parts that overlap", SPLIT, 20,
+     "K_TILES * (part + 1) / PARTS - tile;",
+     "(K_TILES * (part + 1) + PARTS - 1) / PARTS - tile + (part == 0);"},
+};
+
+/* Puts the bug into kernel->text.source. */
+static void plant(struct kernel *kernel, const struct bug *bug)
+{
+    char *source = kernel->text.source;
+    char *at = strstr(source, bug->text);
+    if (!at || strstr(at + 1, bug->text))
+        fail_msg("%s: '%s' must occur once in the source, occurs %s", bug->name,
+                 bug->text, at ? "more often" : "nowhere");
+    size_t head = (size_t)(at - source), cut = strlen(bug->text);
+    size_t size = strlen(source) - cut + strlen(bug->instead) + 1;
+    char *patched = malloc(size);
+    snprintf(patched, size, "%.*s%s%s", (int)head, source, bug->instead,
+             at + cut);
+    free(source);
+    kernel->text.source = patched;
+}
+
+static struct outcome run(const struct bug *bug, int with_bug)
+{
+    struct kernel kernel;
+    kernel_render(&kernel, bug->spec);
+    if (with_bug)
+        plant(&kernel, bug);
+    kernel_compile(&kernel, 0);
+    struct outcome outcome = gemm_check(&kernel, bug->m, 11, 4);
+    if (!with_bug)
+        assert_clean(&kernel, bug->m, &outcome);
+    kernel_close(&kernel);
+    return outcome;
+}
+
+static void the_kernels_are_clean_without_a_bug(void **state)
+{
+    (void)state;
+    need_nvrtc();
+    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++)
+        if (i == 0 || strcmp(bugs[i].spec, bugs[i - 1].spec) != 0)
+            run(&bugs[i], 0);
+}
+
+static void every_planted_bug_is_found(void **state)
+{
+    (void)state;
+    need_nvrtc();
+    size_t missed = 0;
+    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
+        struct outcome outcome = run(&bugs[i], 1);
+        print_message("%-52s %s\n", bugs[i].name,
+                      outcome_is_clean(&outcome) ? "MISSED" : outcome.text);
+        missed += (size_t)outcome_is_clean(&outcome);
+    }
+    assert_int_equal(missed, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_kernels_are_clean_without_a_bug),
+        cmocka_unit_test(every_planted_bug_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
