@@ -206,8 +206,11 @@ static int write_all(struct writer *writer, const json_t *manifest,
         status = write_manifest(writer, manifest);
     if (status == SQLITE_OK &&
         tsr__package_index_hash(writer->db, hex, err) == 0)
-        status = tune_sql_run(writer->db, "INSERT INTO manifest VALUES(?, ?)",
-                              "ss", "index_sha256", hex);
+        status = tune_sql_run(
+            writer->db,
+            "INSERT INTO manifest VALUES('index_sha256', ?), ('file_sha256', "
+            "printf('%064d', 0))",
+            "s", hex);
     if (status == SQLITE_OK)
         status = sqlite3_exec(writer->db, "COMMIT", NULL, NULL, NULL);
     if (status == SQLITE_OK)
@@ -216,6 +219,20 @@ static int write_all(struct writer *writer, const json_t *manifest,
         return 0;
     return TSR_FAIL(err, TSR_EIO, "cannot build the package: %s",
                     sqlite3_errmsg(writer->db));
+}
+
+/* Puts the hash of the bytes where their hash is looked for. */
+static int seal(unsigned char *image, size_t size, struct tsr_error *err)
+{
+    char hex[TSR_SHA256_HEX];
+    size_t place = tsr__package_file_hash_place(image, size);
+    if (!place)
+        return TSR_FAIL(err, TSR_EFORMAT,
+                        "cannot build the package: some text in it looks like "
+                        "its hash");
+    tsr__package_file_hash(image, size, place, hex);
+    memcpy(image + place, hex, TSR_SHA256_HEX - 1);
+    return 0;
 }
 
 int tune_package_write(const char *path, const struct tune_package_row *rows,
@@ -239,7 +256,9 @@ int tune_package_write(const char *path, const struct tune_package_row *rows,
         rc = TSR_FAIL(err, TSR_EMEMORY, "out of memory building a package");
         goto done;
     }
-    rc = tsr__file_write(path, image, (size_t)size, err);
+    rc = seal(image, (size_t)size, err);
+    if (rc == 0)
+        rc = tsr__file_write(path, image, (size_t)size, err);
     if (rc == 0 && bytes)
         *bytes = (size_t)size;
 done:

@@ -149,7 +149,7 @@ static int compile_all(struct command *command, const struct subject *subject,
                        int repeat, unsigned flags, struct gen_binary *out,
                        double *median)
 {
-    double times[MAXIMUM_REPEAT];
+    double times[MAXIMUM_REPEAT] = {0};
     struct progress progress;
     int rc = 0;
     progress_begin(&progress, "compile");
@@ -192,11 +192,11 @@ static int write_files(const char *prefix, const struct subject *subject,
     return rc;
 }
 
-static int show(struct command *command, struct compile_report *report)
+static int show(struct command *command, struct compile_report report)
 {
     struct gen_cubin cubin = {0};
     struct gen_sass *sass = NULL;
-    int rc = gen_cubin_parse(report->binary->cubin, report->binary->cubin_size,
+    int rc = gen_cubin_parse(report.binary->cubin, report.binary->cubin_size,
                              &cubin, &command->err);
     if (rc)
         return rc;
@@ -206,12 +206,12 @@ static int show(struct command *command, struct compile_report *report)
     for (size_t i = 0; rc == 0 && i < cubin.kernel_count; i++)
         rc = gen_sass_inspect(cubin.kernels[i].code, cubin.kernels[i].code_size,
                               cubin.sm, &sass[i], &command->err);
-    report->cubin = &cubin;
-    report->sass = sass;
+    report.cubin = &cubin;
+    report.sass = sass;
     if (rc == 0 && command->json)
-        command_print_json(compile_report_json(report));
+        command_print_json(compile_report_json(&report));
     else if (rc == 0)
-        compile_report_print(report);
+        compile_report_print(&report);
     for (size_t i = 0; sass && i < cubin.kernel_count; i++)
         gen_sass_release(&sass[i]);
     tsr__free(sass);
@@ -254,7 +254,7 @@ static int run(struct command *command, struct subject *subject,
         .compile_ms = median,
         .repeat = (int)repeat,
     };
-    return show(command, &report);
+    return show(command, report);
 }
 
 int command_compile(int argc, char **argv)

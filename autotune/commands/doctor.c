@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -36,6 +37,17 @@ static json_t *text_lines(const char *text)
         text += length + (text[length] == '\n');
     }
     return lines;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+static long long number_of(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
 }
 
 static void add_missing(json_t *report, const char *what, const char *how)
@@ -101,11 +113,28 @@ static void examine_driver(json_t *report)
     if (error.text[0]) {
         json_object_set_new(object, "error", json_string(error.text));
         add_missing(report, "a CUDA driver, to run on a GPU (optional)",
-                    "install the NVIDIA driver, 580 or newer; until then "
-                    "--device emulator:sm_90a runs everything");
+                    "install the NVIDIA driver, 580 or newer (Debian: apt "
+                    "install nvidia-driver); until then --device "
+                    "emulator:sm_90a runs everything");
     }
     json_object_set_new(report, "driver", object);
     json_object_set_new(report, "devices", devices);
+}
+
+/* A driver runs cubins of its own CUDA major version and older ones. */
+static void examine_match(json_t *report)
+{
+    const json_t *nvrtc = json_object_get(report, "nvrtc");
+    const json_t *driver = json_object_get(report, "driver");
+    long long nvrtc_major = atoll(text_of(nvrtc, "version"));
+    long long driver_major = number_of(driver, "cuda_version") / 1000;
+    if (driver_major && nvrtc_major > driver_major)
+        add_missing(report,
+                    "a driver as new as NVRTC: this one does not load what "
+                    "NVRTC compiles",
+                    "update the NVIDIA driver (CUDA 13 needs 580), or use the "
+                    "older NVRTC: pip install --target build/nvrtc "
+                    "'nvidia-cuda-nvrtc-cu12>=12.8'");
 }
 
 static const char *isa_name(enum emu_isa isa)
@@ -165,17 +194,6 @@ static void examine_cache(json_t *report)
     else
         cache = json_pack("{s:s}", "error", error.text);
     json_object_set_new(report, "cache", cache);
-}
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
 }
 
 static void print_nvrtc(const json_t *nvrtc)
@@ -284,6 +302,7 @@ int command_doctor(int argc, char **argv)
         json_pack("{s:s, s:[]}", "tessera", TSR_VERSION, "missing");
     examine_nvrtc(report);
     examine_driver(report);
+    examine_match(report);
     examine_emulator(report);
     examine_machine(report);
     examine_libraries(report);

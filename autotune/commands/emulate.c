@@ -15,6 +15,7 @@
 
 #include "autotune/commands/command.h"
 #include "autotune/commands/emulate_argument.h"
+#include "autotune/commands/emulate_print.h"
 #include "runtime/base/file.h"
 #include "runtime/base/memory.h"
 #include "runtime/emulator/emulator.h"
@@ -345,17 +346,6 @@ static int bind_arguments(struct run *run)
 
 /* ---- printing ------------------------------------------------------------ */
 
-static void add_json_string(struct tsr_buffer *out, const char *text)
-{
-    json_t *string = json_string(text);
-    if (!string) /* not UTF-8: kernel names of foreign PTX may be anything */
-        string = json_string("(not UTF-8)");
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    tsr__buffer_addf(out, "%s", quoted ? quoted : "null");
-    free(quoted);
-    json_decref(string);
-}
-
 static void add_outputs(struct tsr_buffer *out, struct run *run, int json)
 {
     int first = 1;
@@ -374,82 +364,21 @@ static void add_outputs(struct tsr_buffer *out, struct run *run, int json)
     }
 }
 
-static void add_json_finding(struct tsr_buffer *out,
-                             const struct emu_finding *f)
-{
-    tsr__buffer_addf(
-        out, "{\"kind\":\"%s\",\"message\":", emu_finding_name(f->kind));
-    add_json_string(out, f->message ? f->message : "");
-    tsr__buffer_addf(out, ",\"ptx_line\":%d", f->ptx_line);
-    if (f->file) {
-        tsr__buffer_addf(out, ",\"file\":");
-        add_json_string(out, f->file);
-        tsr__buffer_addf(out, ",\"line\":%d", f->line);
-    }
-    tsr__buffer_addf(out,
-                     ",\"block\":[%u,%u,%u],\"warp\":%u,\"lanes\":\"0x%08x\","
-                     "\"address\":\"0x%llx\",\"count\":%llu}",
-                     f->block_id[0], f->block_id[1], f->block_id[2], f->warp,
-                     f->lanes, (unsigned long long)f->address,
-                     (unsigned long long)f->count);
-}
-
-/* The findings that are faults, or those that are notes. */
-static void add_json_findings(struct tsr_buffer *out,
-                              const struct emu_findings *findings, int notes)
-{
-    int first = 1;
-    for (size_t i = 0; i < findings->count; i++) {
-        if (emu_finding_is_note(findings->item[i].kind) != notes)
-            continue;
-        if (!first)
-            tsr__buffer_addf(out, ",");
-        add_json_finding(out, &findings->item[i]);
-        first = 0;
-    }
-}
-
-static void add_counts(struct tsr_buffer *out, const struct emu_report *report,
-                       int json)
-{
-    const char *form = json ? ",\"%s\":%llu" : "%s %llu\n";
-    const struct emu_counts *counts = &report->counts;
-    uint64_t value;
-    const char *name;
-    tsr__buffer_addf(out,
-                     json ? ",\"counts\":{\"warp_instructions\":%llu"
-                          : "warp_instructions %llu\n",
-                     (unsigned long long)emu_counts_warp_total(counts));
-    tsr__buffer_addf(out, form, "lane_instructions",
-                     (unsigned long long)emu_counts_lane_total(counts));
-    for (int i = 0; i < EMU_CLASSES; i++)
-        if (counts->warp_instructions[i])
-            tsr__buffer_addf(out, form, emu_class_name((enum emu_class)i),
-                             (unsigned long long)counts->warp_instructions[i]);
-    for (int i = 0; (name = emu_counts_field(counts, i, &value)); i++)
-        tsr__buffer_addf(out, form, name, (unsigned long long)value);
-    for (int i = 0; i < counts->mma_shapes; i++)
-        tsr__buffer_addf(out, form, counts->mma[i].name,
-                         (unsigned long long)counts->mma[i].count);
-    if (json)
-        tsr__buffer_addf(out, "}");
-}
-
 static void add_json(struct tsr_buffer *out, struct run *run)
 {
     tsr__buffer_addf(out, "{\"outputs\":[");
     add_outputs(out, run, 1);
     tsr__buffer_addf(out, "],\"findings\":[");
-    add_json_findings(out, &run->report.findings, 0);
+    tune_json_findings(out, &run->report.findings, 0);
     tsr__buffer_addf(out, "],\"notes\":[");
-    add_json_findings(out, &run->report.findings, 1);
+    tune_json_findings(out, &run->report.findings, 1);
     tsr__buffer_addf(out, "]");
     if (run->report.output.size) {
         tsr__buffer_addf(out, ",\"printed\":");
-        add_json_string(out, run->report.output.data);
+        tune_json_string(out, run->report.output.data);
     }
     if (run->options.counts)
-        add_counts(out, &run->report, 1);
+        tune_counts_print(out, &run->report.counts, 1);
     tsr__buffer_addf(out, "}\n");
 }
 
@@ -460,7 +389,7 @@ static void add_text(struct tsr_buffer *out, struct run *run)
         tsr__buffer_add(out, printed->data, printed->size);
     add_outputs(out, run, 0);
     if (run->options.counts)
-        add_counts(out, &run->report, 0);
+        tune_counts_print(out, &run->report.counts, 0);
 }
 
 /* Results on stdout, findings (when they are not in the JSON) on stderr. */

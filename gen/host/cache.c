@@ -84,7 +84,7 @@ static void make_header(unsigned char header[HEADER_SIZE], const void *payload,
 int gen_cache_get(const char key[TSR_SHA256_HEX], void **payload, size_t *size)
 {
     char path[PATH_ROOM], *file;
-    unsigned char header[HEADER_SIZE];
+    unsigned char header[HEADER_SIZE] = {0};
     size_t folder_length, file_size;
     if (entry_path(key, path, &folder_length) ||
         tsr__file_read(path, ENTRY_LIMIT, &file, &file_size, NULL))

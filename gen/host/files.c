@@ -105,6 +105,8 @@ static int walk(struct gen_files *files, const char *dir, const char *name,
                           strerror(errno));
         else if (S_ISDIR(st.st_mode))
             rc = walk(files, dir, inner, depth + 1, err);
+        else if (!S_ISREG(st.st_mode)) /* opening a FIFO would wait */
+            rc = TSR_FAIL(err, TSR_EIO, "cannot open '%s': not a file", path);
         else
             rc = put_from_disk(files, path, inner, err);
     }

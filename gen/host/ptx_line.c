@@ -1,7 +1,7 @@
 /* ptx_line.c -- which template line a line of PTX came from.
 **
 **     .loc    1 42 5              file 1, line 42, column 5
-**     .file   1 "/home/u/templates/x.cu.tmpl"
+**     .file   1 "/somewhere/templates/x.cu.tmpl"
 **
 ** The .file directives stand at the end of the text, so: first the .loc, then
 ** the file it numbers.

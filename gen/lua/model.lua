@@ -119,7 +119,7 @@ end
 
 -- The key of a list of words, checked by the family; without m.
 local function entry(name, list, layers)
-    local parsed = spec.read(list)
+    local parsed = spec.read(list, "config.json: linear '" .. name .. "': ")
     return {
         name = name,
         family = parsed.family.name,

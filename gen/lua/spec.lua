@@ -42,6 +42,14 @@ local arch_option = {
     help = "what to compile for",
 }
 
+-- Where the words come from, when not from a command line: "config.json:
+-- linear 'qkv': ".
+local origin = ""
+
+local function refuse(format, ...)
+    usage("%s%s", origin, string.format(format, ...))
+end
+
 -- Finds mistakes of a family's author while they are near.
 local function check_family(family, name)
     local path = families_path .. name .. ".lua"
@@ -71,7 +79,7 @@ function M.family(name)
             return family
         end
     end
-    usage("unknown family '%s', one of %s%s", name,
+    refuse("unknown family '%s', one of %s%s", name,
           table.concat(M.families(), " "),
           words.did_you_mean(name, M.families()))
 end
@@ -95,11 +103,11 @@ end
 
 local function check_integer(key, option, value)
     if option.multiple and value % option.multiple ~= 0 then
-        usage("%s=%d: must be a multiple of %d", key, value, option.multiple)
+        refuse("%s=%d: must be a multiple of %d", key, value, option.multiple)
     elseif option.min and value < option.min then
-        usage("%s=%d: must be at least %d", key, value, option.min)
+        refuse("%s=%d: must be at least %d", key, value, option.min)
     elseif option.max and value > option.max then
-        usage("%s=%d: must be at most %d", key, value, option.max)
+        refuse("%s=%d: must be at most %d", key, value, option.max)
     end
 end
 
@@ -111,7 +119,7 @@ local function check_allowed(key, option, value)
         end
         texts[at] = tostring(allowed)
     end
-    usage("%s=%s: must be one of %s%s", key, tostring(value),
+    refuse("%s=%s: must be one of %s%s", key, tostring(value),
           table.concat(texts, " "), words.did_you_mean(tostring(value), texts))
 end
 
@@ -119,7 +127,7 @@ end
 function M.check_value(key, option, value)
     if option.kind == "integer" then
         if math.type(value) ~= "integer" then
-            usage("%s=%s: must be an integer", key, tostring(value))
+            refuse("%s=%s: must be an integer", key, tostring(value))
         end
         check_integer(key, option, value)
     end
@@ -135,7 +143,7 @@ local function read_value(key, option, text)
     end
     local digits = text:match("^%-?%d+$")
     if not digits or #digits > 12 then
-        usage("%s=%s: must be an integer", key, text)
+        refuse("%s=%s: must be an integer", key, text)
     end
     return M.check_value(key, option, math.tointeger(tonumber(digits)))
 end
@@ -146,17 +154,17 @@ local function read_words(family, list)
     for at = 2, #list do
         local key, text = list[at]:match("^([%w_%-]+)=(.+)$")
         if not key then
-            usage("'%s': expected key=value", list[at])
+            refuse("'%s': expected key=value", list[at])
         end
         local option = option_of(family, key)
         if not option then
-            usage("%s: %s has no key '%s'%s; it takes %s", list[at],
+            refuse("%s: %s has no key '%s'%s; it takes %s", list[at],
                   family.name, key,
                   words.did_you_mean(key, all_keys(family)),
                   table.concat(all_keys(family), " "))
         end
         if given[key] ~= nil then
-            usage("%s is given twice", key)
+            refuse("%s is given twice", key)
         end
         given[key] = read_value(key, option, text)
     end
@@ -171,7 +179,7 @@ local function take_keys(family, given)
             value = option.default
         end
         if value == nil then
-            usage("%s: %s= is missing%s", family.name, key,
+            refuse("%s: %s= is missing%s", family.name, key,
                   option.help and " (" .. option.help .. ")" or "")
         end
         fields[key] = value
@@ -180,10 +188,11 @@ local function take_keys(family, given)
 end
 
 -- Words to {family, fields, given}: the keys complete and checked, the axes
--- as far as they were given.
-function M.read(list)
+-- as far as they were given. `from` leads error messages.
+function M.read(list, from)
+    origin = from or ""
     if #list == 0 then
-        usage("a SPEC is a family and key=value words; families: %s",
+        refuse("a SPEC is a family and key=value words; families: %s",
               table.concat(M.families(), " "))
     end
     local family = M.family(list[1])
@@ -196,7 +205,7 @@ function M.read(list)
     if family.check then
         local good, rule = family.check(M.flat(spec))
         if not good then
-            usage("%s", rule)
+            refuse("%s", rule)
         end
     end
     return spec

@@ -23,7 +23,7 @@ end
 
 -- " (did you mean 'x'?)" for the nearest candidate, or "" when none is near.
 function M.did_you_mean(word, candidates)
-    local best, least = nil, math.max(1, #word // 3) + 1
+    local best, least = nil, #word < 5 and 2 or 3
     if #word < 3 or #word > 40 then
         return ""
     end

@@ -161,12 +161,18 @@ int tsr__event_elapsed(struct tsr_event *start, struct tsr_event *stop,
 
 int tsr__graph_begin(struct tsr_stream *stream, struct tsr_error *err)
 {
+    if (!stream)
+        return TSR_FAIL(err, TSR_EUSAGE,
+                        "the default stream cannot record a "
+                        "graph: create a stream for it");
     return stream->device->ops->graph_begin(stream, err);
 }
 
 int tsr__graph_end(struct tsr_stream *stream, struct tsr_graph **out,
                    struct tsr_error *err)
 {
+    if (!stream)
+        return TSR_FAIL(err, TSR_EUSAGE, "the default stream records no graph");
     return stream->device->ops->graph_end(stream, out, err);
 }
 

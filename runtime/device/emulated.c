@@ -205,7 +205,7 @@ static int module_function(struct tsr_module *base, const char *name,
     function->kernel = kernel;
     emu_kernel_info(kernel, &function->info);
     if (function->info.shared_static + shared_bytes > gpu->shared_per_block) {
-        int rc = TSR_FAIL(err, TSR_EDEVICE,
+        int rc = TSR_FAIL(err, TSR_EUNSUPPORTED,
                           "'%s' needs %zu bytes of shared memory, a block on "
                           "%s has at most %zu",
                           name, function->info.shared_static + shared_bytes,

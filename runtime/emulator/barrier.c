@@ -6,7 +6,7 @@
 **
 **     a  barrier id      b  thread count (n = 1: given)
 **     x  enum below      y  reduction: 0 popc, 1 and, 2 or
-**     z  .aligned        c  predicate, e negated; d result
+**     z  .aligned        c  predicate, immediate: negated; d result
 */
 #include "runtime/emulator/barrier.h"
 
@@ -147,7 +147,7 @@ void emu_barrier_arrive(struct emu_warp *warp, struct emu_fragment *fragment,
     if (block->counts)
         block->worker->counts.barriers++;
     if (op->x == EMU_BARRIER_RED) {
-        uint32_t p = *EMU_AT(lane_u32, op->c) ^ (op->e ? EMU_ALL : 0);
+        uint32_t p = *EMU_AT(lane_u32, op->c) ^ (op->immediate ? EMU_ALL : 0);
         barrier->votes += (uint32_t)__builtin_popcount(p & m);
         barrier->voters += (uint32_t)__builtin_popcount(m);
     }

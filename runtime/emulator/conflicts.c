@@ -318,6 +318,15 @@ static void check_ordered(const struct visit *v, struct hazard_page *page,
     }
 }
 
+/* Are there keys on this page that a visit of this class may conflict with? */
+static int may_conflict(const struct visit *v, const struct hazard_page *page)
+{
+    for (int c = 0; c < CLASSES; c++)
+        if (page->keys[c] && (conflicting[v->class] >> c & 1))
+            return 1;
+    return 0;
+}
+
 /* Bytes [address, end) that lie in one page. */
 static void visit_page(const struct visit *v, uint64_t address, uint64_t end)
 {
@@ -332,17 +341,16 @@ static void visit_page(const struct visit *v, uint64_t address, uint64_t end)
         return;
     size_t first = (size_t)(address & (PAGE - 1)) >> page->shift;
     size_t last = (size_t)((end - 1) & (PAGE - 1)) >> page->shift;
-    int ordered = worker->owner->setup.ordered;
-    for (size_t g = first; g <= last; g++) {
-        if (ordered)
+    if (worker->owner->setup.ordered && may_conflict(v, page))
+        for (size_t g = first; g <= last; g++)
             check_ordered(v, page, g);
-        add_key(&page->keys[v->class][g], v->key);
-    }
+    struct keys *keys = page->keys[v->class];
+    for (size_t g = first; g <= last; g++)
+        add_key(&keys[g], v->key);
 }
 
-static void visit_lane(const struct visit *v, uint64_t address)
+static void visit_range(const struct visit *v, uint64_t address, uint64_t end)
 {
-    uint64_t end = address + v->access->bytes;
     while (address < end) {
         uint64_t stop = (address | (PAGE - 1)) + 1;
         if (stop > end)
@@ -350,6 +358,25 @@ static void visit_lane(const struct visit *v, uint64_t address)
         visit_page(v, address, stop);
         address = stop;
     }
+}
+
+/* Lanes next to each other make one range, lanes at one address too. */
+static void visit_lanes(struct visit *v)
+{
+    const struct emu_access *access = v->access;
+    uint64_t begin = 0, end = 0;
+    for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
+        uint64_t address = access->address[__builtin_ctz(rest)];
+        if (end && address == end) {
+            end += access->bytes;
+        } else if (!end || address + access->bytes != end) {
+            visit_range(v, begin, end);
+            begin = address;
+            end = address + access->bytes;
+            v->shift = (uint32_t)__builtin_ctzll(address | access->bytes | 16);
+        }
+    }
+    visit_range(v, begin, end);
 }
 
 void emu_hazard_global(struct emu_hazard_block *block,
@@ -364,12 +391,7 @@ void emu_hazard_global(struct emu_hazard_block *block,
     else
         v.class = strong ? STRONG_WRITE : WEAK_WRITE;
     v.key = make_key(block->linear, block->epoch, access->instruction->line);
-    for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint64_t address = access->address[__builtin_ctz(rest)];
-        uint64_t all = address | access->bytes | 16;
-        v.shift = (uint32_t)__builtin_ctzll(all);
-        visit_lane(&v, address);
-    }
+    visit_lanes(&v);
 }
 
 /* -- the end of an unordered launch

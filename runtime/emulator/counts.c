@@ -376,12 +376,6 @@ void emu_count_access(struct emu_counts *counts,
  * ----------------------------------------------------------------------------
  */
 
-static int is_block_barrier(const struct ptx_instruction *in)
-{
-    return (strcmp(in->root, "bar") == 0 || strcmp(in->root, "barrier") == 0) &&
-           !ptx_has(in, "warp") && !ptx_has(in, "cluster");
-}
-
 void emu_count_instructions(struct emu_counts *counts,
                             const struct ptx_function *function,
                             const uint64_t *warps, const uint64_t *lanes)
@@ -395,8 +389,6 @@ void emu_count_instructions(struct emu_counts *counts,
         counts->lane_instructions[class] += lanes[i];
         if (class == EMU_CLASS_MMA)
             count_mma(counts, in, warps[i]);
-        if (is_block_barrier(in))
-            counts->barriers += warps[i];
     }
 }
 

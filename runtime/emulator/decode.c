@@ -234,13 +234,26 @@ void emu_begin_list(struct emu_decoder *d)
     d->list_of[d->op_count - 1] = (uint32_t)d->list_count;
 }
 
+int emu_constant_value(struct emu_decoder *d, uint64_t bits,
+                       enum emu_width width, uint32_t *out)
+{
+    struct emu_value want = {
+        .kind = EMU_CONSTANT, .width = (uint8_t)width, .bits = bits};
+    return shared_value(d, want, out);
+}
+
+int emu_new_pinned(struct emu_decoder *d, enum emu_width width, uint32_t *out)
+{
+    struct emu_value want = {
+        .kind = EMU_PINNED, .width = (uint8_t)width, .blank = 1};
+    return new_value(d, want, out);
+}
+
 int emu_put_constant(struct emu_decoder *d, enum emu_field field,
                      uint64_t bits, enum emu_width width)
 {
     uint32_t value;
-    struct emu_value want = {
-        .kind = EMU_CONSTANT, .width = (uint8_t)width, .bits = bits};
-    int rc = shared_value(d, want, &value);
+    int rc = emu_constant_value(d, bits, width, &value);
     return rc ? rc : emu_put_value(d, field, value, 1, 0);
 }
 

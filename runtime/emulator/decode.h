@@ -60,7 +60,13 @@ extern const struct emu_table emu_table_integer, emu_table_float,
 
 /* -- values ------------------------------------------------------------------ */
 
-enum emu_value_kind { EMU_REGISTER, EMU_CONSTANT, EMU_FILLED, EMU_SCRATCH };
+enum emu_value_kind {
+    EMU_REGISTER,
+    EMU_CONSTANT,
+    EMU_FILLED,  /* by emu_frame_fill */
+    EMU_SCRATCH, /* written and not looked at */
+    EMU_PINNED   /* has a slot to itself, zero at first */
+};
 
 /* Width classes of slots. */
 enum emu_width { EMU_W_PRED, EMU_W32, EMU_W64, EMU_W128, EMU_WIDTHS };
@@ -166,6 +172,9 @@ int emu_put_constant(struct emu_decoder *d, enum emu_field field,
 int emu_put_special(struct emu_decoder *d, enum emu_field field,
                     enum emu_special special, enum emu_width width,
                     uint64_t bits);
+int emu_new_pinned(struct emu_decoder *d, enum emu_width width, uint32_t *out);
+int emu_constant_value(struct emu_decoder *d, uint64_t bits,
+                       enum emu_width width, uint32_t *out);
 int emu_put_scratch(struct emu_decoder *d, enum emu_field field,
                     enum emu_width width);
 int emu_put_value(struct emu_decoder *d, enum emu_field field, uint32_t value,
@@ -193,7 +202,7 @@ struct emu_address {
     int wide;
 };
 int emu_put_address(struct emu_decoder *d, enum emu_field field,
-                    const struct ptx_operand *operand, enum ptx_space space,
+                    const struct ptx_operand *operand,
                     struct emu_address *out);
 /* Locals of a function: its results, parameters (of a .func), .param and
 ** .local variables. Offset of `want` in them, or -1; all their bytes. */

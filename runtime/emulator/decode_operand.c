@@ -272,10 +272,9 @@ int emu_predicate(struct emu_decoder *d, enum emu_field field, int index,
 }
 
 int emu_put_address(struct emu_decoder *d, enum emu_field field,
-                    const struct ptx_operand *operand, enum ptx_space space,
+                    const struct ptx_operand *operand,
                     struct emu_address *out)
 {
-    (void)space;
     *out = (struct emu_address){0};
     if (operand->kind != PTX_OPERAND_ADDRESS || operand->count < 1)
         return emu_bad(d, "an operand must be an address in brackets");

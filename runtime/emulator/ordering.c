@@ -56,8 +56,6 @@ static void mark_uses(const struct ptx_function *function, char *used)
             !(is_root(in, "st") || is_root(in, "red") || is_root(in, "call") ||
               is_root(in, "bar") || is_root(in, "barrier") ||
               is_root(in, "cp") || is_root(in, "brx"));
-        if (in->guard >= 0)
-            used[in->guard] = 1;
         for (int j = 0; j < in->operand_count; j++) {
             const struct ptx_operand *operand = &in->operand[j];
             if (j == 0 && writes && operand->kind != PTX_OPERAND_ADDRESS)

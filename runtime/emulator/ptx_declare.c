@@ -106,6 +106,11 @@ static struct declared parse_declared(struct ptx_parser *p)
             d.vector = 8;
         } else if (ptx_accept_word(p, ".attribute")) {
             skip_parentheses(p);
+        } else if (ptx_is_word(p, ".texref") || ptx_is_word(p, ".surfref") ||
+                   ptx_is_word(p, ".samplerref")) {
+            ptx_fail(p, p->token.line,
+                     "textures and surfaces are not "
+                     "supported, use ld.global");
         } else if (!ptx_accept_word(p, ".managed")) {
             ptx_fail(p, p->token.line,
                      "'%.*s' is no type that a declaration may have",

@@ -397,20 +397,78 @@ static struct span span_of(const struct hazard_races *races,
          rest_ && (lane = (uint32_t)__builtin_ctz(rest_), 1); \
          rest_ &= rest_ - 1)
 
+/* The granules of the whole access as one range, where that is not much more
+** than the access itself: most are rows of a tile. Anything that holds for the
+** range holds for the lanes. Returns 0 where the lanes are scattered. */
+static int range_of(const struct hazard_races *races,
+                    const struct emu_access *access, struct span *range)
+{
+    uint64_t low = UINT64_MAX, high = 0;
+    EACH_LANE(lane, access->mask)
+    {
+        uint64_t address = access->address[lane];
+        low = address < low ? address : low;
+        high = address > high ? address : high;
+    }
+    uint64_t bytes = (uint64_t)__builtin_popcount(access->mask) * access->bytes;
+    if (high - low > 4 * bytes)
+        return 0;
+    range->first = (size_t)(low >> races->shift);
+    range->last = (size_t)((high + access->bytes - 1) >> races->shift);
+    return range->last < races->granules;
+}
+
+/* The latest and the earliest entry of a range; four at a time, so that the
+** comparisons do not wait for each other. */
+static void find_extremes(const uint32_t *entry, struct span range,
+                          uint32_t *least, uint32_t *most)
+{
+    uint32_t low[4], high[4];
+    size_t g = range.first;
+    for (int i = 0; i < 4; i++)
+        low[i] = high[i] = entry[g];
+    for (; g + 3 <= range.last; g += 4) {
+        for (int i = 0; i < 4; i++) {
+            low[i] = entry[g + i] < low[i] ? entry[g + i] : low[i];
+            high[i] = entry[g + i] > high[i] ? entry[g + i] : high[i];
+        }
+    }
+    for (; g <= range.last; g++) {
+        low[0] = entry[g] < low[0] ? entry[g] : low[0];
+        high[0] = entry[g] > high[0] ? entry[g] : high[0];
+    }
+    for (int i = 1; i < 4; i++) {
+        low[0] = low[i] < low[0] ? low[i] : low[0];
+        high[0] = high[i] > high[0] ? high[i] : high[0];
+    }
+    *least = low[0];
+    *most = high[0];
+}
+
+/* Was all of the range written in this block and not after `limit`? */
+static int all_written_until(const struct hazard_races *races,
+                             struct span range, uint32_t limit)
+{
+    uint32_t least, most;
+    find_extremes(races->write, range, &least, &most);
+    return time_of(least) >= races->start && time_of(most) <= limit;
+}
+
 /* Everything written up to `limit` in this block, and by whomever, is before
 ** the access: one unsigned comparison. */
 static void check_writes(struct emu_hazard_block *block,
-                         const struct emu_access *access)
+                         const struct emu_access *access,
+                         const struct span *range)
 {
     const struct hazard_races *races = &block->races;
     uint32_t w = access->warp;
     uint32_t limit = races->ordered[w] < races->together[w]
                          ? races->ordered[w]
                          : races->together[w];
-    uint32_t width = limit - races->start;
-    if (limit < races->start)
-        width = 0;
     int certain = limit >= races->start;
+    uint32_t width = certain ? limit - races->start : 0;
+    if (certain && range && all_written_until(races, *range, limit))
+        return;
     EACH_LANE(lane, access->mask)
     {
         struct span span = span_of(races, access, lane);
@@ -422,22 +480,36 @@ static void check_writes(struct emu_hazard_block *block,
     }
 }
 
+static void check_reads_of(struct emu_hazard_block *block,
+                           const struct emu_access *access,
+                           const struct span *range, uint32_t v, uint32_t known)
+{
+    const struct hazard_races *races = &block->races;
+    if (range) {
+        uint32_t least, most;
+        find_extremes(races->read[v], *range, &least, &most);
+        if (time_of(most) <= known)
+            return;
+    }
+    EACH_LANE(lane, access->mask)
+    {
+        struct span span = span_of(races, access, lane);
+        for (size_t g = span.first; g <= span.last; g++)
+            if (time_of(races->read[v][g]) > known)
+                check_read_entry(block, access, lane, g, v);
+    }
+}
+
 static void check_reads(struct emu_hazard_block *block,
-                        const struct emu_access *access)
+                        const struct emu_access *access,
+                        const struct span *range)
 {
     const struct hazard_races *races = &block->races;
     const uint32_t *seen = races->clock[access->warp].seen;
     for (uint32_t v = 0; v < races->warps; v++) {
         uint32_t known = v == access->warp ? races->together[v] : seen[v];
-        if (!races->read[v] || races->last_read[v] <= known)
-            continue;
-        EACH_LANE(lane, access->mask)
-        {
-            struct span span = span_of(races, access, lane);
-            for (size_t g = span.first; g <= span.last; g++)
-                if (time_of(races->read[v][g]) > known)
-                    check_read_entry(block, access, lane, g, v);
-        }
+        if (races->read[v] && races->last_read[v] > known)
+            check_reads_of(block, access, range, v, known);
     }
 }
 
@@ -455,22 +527,39 @@ static int read_arrays(struct hazard_races *races, uint32_t w)
     return -1;
 }
 
-static void mark_reads(struct emu_hazard_block *block,
-                       const struct emu_access *access)
+/* Puts `fresh` with the lane at `lane_shift` into every granule. */
+static void fill(const struct hazard_races *races,
+                 const struct emu_access *access, uint32_t *entry,
+                 uint32_t *lines, uint32_t fresh, uint32_t lane_shift)
 {
-    struct hazard_races *races = &block->races;
-    uint32_t w = access->warp;
-    if (read_arrays(races, w)) {
-        block->worker->findings.failed = 1;
+    uint32_t line = (uint32_t)access->instruction->line;
+    if (access->bytes >> races->shift == 1) {
+        EACH_LANE(lane, access->mask)
+        {
+            size_t g = span_of(races, access, lane).first;
+            entry[g] = fresh | lane << lane_shift;
+            lines[g] = line;
+        }
         return;
     }
-    uint32_t *read = races->read[w], *lines = races->read_line[w];
-    uint32_t line = (uint32_t)access->instruction->line;
-    uint32_t together = races->together[w];
-    uint32_t fresh = races->now << HAZARD_TIME_SHIFT;
-    fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
-    fresh |= access->collective ? HAZARD_SEVERAL : 0;
-    races->last_read[w] = races->now;
+    EACH_LANE(lane, access->mask)
+    {
+        struct span span = span_of(races, access, lane);
+        for (size_t g = span.first; g <= span.last; g++) {
+            entry[g] = fresh | lane << lane_shift;
+            lines[g] = line;
+        }
+    }
+}
+
+/* Reads that meet reads of the same warp since its lanes were last in order:
+** several lanes then, and weak if any was. */
+static void merge_reads(struct hazard_races *races,
+                        const struct emu_access *access, uint32_t fresh)
+{
+    uint32_t *read = races->read[access->warp];
+    uint32_t *lines = races->read_line[access->warp];
+    uint32_t together = races->together[access->warp];
     EACH_LANE(lane, access->mask)
     {
         struct span span = span_of(races, access, lane);
@@ -484,48 +573,83 @@ static void mark_reads(struct emu_hazard_block *block,
                     entry &= ~(uint32_t)HAZARD_STRONG;
             }
             read[g] = entry;
-            lines[g] = line;
+            lines[g] = (uint32_t)access->instruction->line;
         }
     }
+}
+
+/* Does every lane read at an address of its own? In order, as rows are. */
+static int is_ascending(const struct emu_access *access)
+{
+    uint64_t last = 0;
+    for (int lane = 0; lane < 32; lane++) {
+        if (!(access->mask >> lane & 1))
+            continue;
+        if (access->address[lane] < last)
+            return 0;
+        last = access->address[lane] + access->bytes;
+    }
+    return 1;
+}
+
+static void mark_reads(struct emu_hazard_block *block,
+                       const struct emu_access *access,
+                       const struct span *range)
+{
+    struct hazard_races *races = &block->races;
+    uint32_t w = access->warp;
+    if (read_arrays(races, w)) {
+        block->worker->findings.failed = 1;
+        return;
+    }
+    uint32_t fresh = races->now << HAZARD_TIME_SHIFT;
+    fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
+    fresh |= access->collective ? HAZARD_SEVERAL : 0;
+    races->last_read[w] = races->now;
+    if (range && (access->collective || is_ascending(access))) {
+        uint32_t least, most;
+        find_extremes(races->read[w], *range, &least, &most);
+        if (time_of(most) <= races->together[w]) {
+            fill(races, access, races->read[w], races->read_line[w], fresh, 0);
+            return;
+        }
+    }
+    merge_reads(races, access, fresh);
 }
 
 static void mark_writes(struct hazard_races *races,
                         const struct emu_access *access, uint32_t time)
 {
-    uint32_t line = (uint32_t)access->instruction->line;
     uint32_t fresh = time << HAZARD_TIME_SHIFT | access->warp;
     fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
-    EACH_LANE(lane, access->mask)
-    {
-        struct span span = span_of(races, access, lane);
-        for (size_t g = span.first; g <= span.last; g++) {
-            races->write[g] = fresh | lane << 5;
-            races->write_line[g] = line;
-        }
-    }
+    fill(races, access, races->write, races->write_line, fresh, 5);
 }
 
 void emu_hazard_shared(struct emu_hazard_block *block,
                        const struct emu_access *access)
 {
     struct hazard_races *races = &block->races;
+    struct span all;
+    const struct span *range = range_of(races, access, &all) ? &all : NULL;
     if (access->order != EMU_WEAK)
         EACH_LANE(lane, access->mask)
     hazard_handshake(races, access, access->address[lane]);
-    check_writes(block, access);
+    check_writes(block, access, range);
     if (access->kind == EMU_READ) {
-        mark_reads(block, access);
+        mark_reads(block, access, range);
         return;
     }
-    check_reads(block, access);
+    check_reads(block, access, range);
     mark_writes(races, access, races->now);
 }
 
 void emu_hazard_async_issue(struct emu_hazard_block *block,
                             const struct emu_access *to)
 {
-    check_writes(block, to);
-    check_reads(block, to);
+    struct span all;
+    const struct span *range = range_of(&block->races, to, &all) ? &all : NULL;
+    check_writes(block, to, range);
+    check_reads(block, to, range);
     mark_writes(&block->races, to, HAZARD_PENDING);
     block->races.pending += (uint32_t)__builtin_popcount(to->mask);
 }

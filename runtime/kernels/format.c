@@ -1,6 +1,7 @@
-/* format.c -- the hash over everything in a package but the blobs' bytes. */
+/* format.c -- the hashes over a package: over what it says, over its bytes. */
 #include "runtime/kernels/format.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +9,8 @@
 /* ORDER INDEX HASH: columns by name, so the text does not depend on how a
 ** table happens to be laid out. */
 static const char *const index_queries[] = {
-    "SELECT name, value FROM manifest WHERE name <> 'index_sha256' "
-    "ORDER BY name",
+    "SELECT name, value FROM manifest WHERE name NOT IN ('index_sha256', "
+    "'file_sha256') ORDER BY name",
     "SELECT id, sha256, kind, size FROM blob ORDER BY id",
     "SELECT id, family, format, type, n, k, bias, m, kind, arch, device, "
     "sm_count, mig, measured, microseconds, spec, entry, threads, shared, "
@@ -70,4 +71,48 @@ int tsr__package_index_hash(sqlite3 *db, char hex[TSR_SHA256_HEX],
     tsr__sha256_finish(&sha, digest);
     tsr__hex(digest, sizeof digest, hex);
     return 0;
+}
+
+enum { DIGITS = TSR_SHA256_HEX - 1 };
+
+/* In the record of a WITHOUT ROWID table the key and the value are
+** neighbours, so the digits follow the name. */
+size_t tsr__package_file_hash_place(const unsigned char *bytes, size_t size)
+{
+    static const char name[] = "file_sha256";
+    size_t length = sizeof name - 1, place = 0;
+    for (size_t at = 0; at + length + DIGITS <= size; at++) {
+        const unsigned char *found =
+            memchr(bytes + at, name[0], size - length - DIGITS - at + 1);
+        if (!found)
+            break;
+        at = (size_t)(found - bytes);
+        if (memcmp(found, name, length) != 0)
+            continue;
+        size_t digits = 0;
+        while (digits < DIGITS && isxdigit(found[length + digits]))
+            digits++;
+        if (digits < DIGITS)
+            continue;
+        if (place)
+            return 0;
+        place = at + length;
+    }
+    return place;
+}
+
+void tsr__package_file_hash(const unsigned char *bytes, size_t size,
+                            size_t place, char hex[TSR_SHA256_HEX])
+{
+    static const char zeroes[] = "0000000000000000000000000000000000000000"
+                                 "000000000000000000000000";
+    unsigned char digest[TSR_SHA256_BYTES];
+    struct tsr_sha256 sha;
+    _Static_assert(sizeof zeroes == TSR_SHA256_HEX, "64 zeroes");
+    tsr__sha256_init(&sha);
+    tsr__sha256_add(&sha, bytes, place);
+    tsr__sha256_add(&sha, zeroes, DIGITS);
+    tsr__sha256_add(&sha, bytes + place + DIGITS, size - place - DIGITS);
+    tsr__sha256_finish(&sha, digest);
+    tsr__hex(digest, sizeof digest, hex);
 }

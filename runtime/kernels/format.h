@@ -13,6 +13,8 @@
 ** `index_sha256` covers every value of manifest (but itself) and kernel, and
 ** id, hash, kind and size of every blob. A reader checks it at open and each
 ** blob against its own hash at first use: nothing unhashed is ever used.
+** `file_sha256` covers every byte of the file, its own 64 digits taken as
+** zeroes; tsr_package_verify checks it.
 **
 ** application_id and user_version are in the header page, so a foreign or a
 ** newer file is told apart before SQL is spoken.
@@ -50,6 +52,13 @@ enum {
     X(manifest,                                                                \
       "CREATE TABLE manifest(name TEXT PRIMARY KEY, value TEXT NOT NULL) "     \
       "WITHOUT ROWID")
+
+/* Where the digits of file_sha256 are in the bytes of a package, 0 when they
+** are not there exactly once. */
+size_t tsr__package_file_hash_place(const unsigned char *bytes, size_t size);
+/* The hash of the bytes, with 64 zeroes at `place`. */
+void tsr__package_file_hash(const unsigned char *bytes, size_t size,
+                            size_t place, char hex[TSR_SHA256_HEX]);
 
 /* The hash that must stand in manifest under "index_sha256". */
 int tsr__package_index_hash(sqlite3 *db, char hex[TSR_SHA256_HEX],

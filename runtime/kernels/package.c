@@ -463,6 +463,23 @@ int tsr__package_blob(struct tsr_package *package, int64_t id, char **bytes,
     return rc;
 }
 
+/* Every byte of the file, as it is on disk now. */
+static int check_file(struct tsr_package *package, struct tsr_error *err)
+{
+    struct tsr_map map;
+    char hex[TSR_SHA256_HEX];
+    int rc = tsr__map_open(&map, package->path, err);
+    if (rc)
+        return rc;
+    size_t place = tsr__package_file_hash_place(map.data, map.size);
+    if (place)
+        tsr__package_file_hash(map.data, map.size, place, hex);
+    if (!place || memcmp(hex, map.data + place, TSR_SHA256_HEX - 1) != 0)
+        rc = damaged(package, err, "its bytes do not match their hash");
+    tsr__map_release(&map);
+    return rc;
+}
+
 int tsr_package_verify(struct tsr_package *package, struct tsr_error *err)
 {
     sqlite3_stmt *row = NULL;
@@ -482,7 +499,7 @@ int tsr_package_verify(struct tsr_package *package, struct tsr_error *err)
 done:
     sqlite3_finalize(row);
     pthread_mutex_unlock(&package->lock);
-    return rc;
+    return rc ? rc : check_file(package, err);
 }
 
 const struct tsr_kernel_info *tsr_package_row(const struct tsr_package *package,

@@ -65,8 +65,8 @@ static char *restore(FILE *stream, int saved, FILE *file)
 
 static int (*find_command(const char *name))(int, char **)
 {
-#define X(word, help)                                                          \
-    if (strcmp(name, #word) == 0)                                              \
+#define X(word, help)             \
+    if (strcmp(name, #word) == 0) \
         return command_##word;
     COMMAND_LIST(X)
 #undef X

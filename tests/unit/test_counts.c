@@ -226,7 +226,6 @@ static void executions_add_up_by_class_and_shape(void **state)
     assert_int_equal(c.lane_instructions[EMU_CLASS_INTEGER], 300);
     assert_int_equal(c.warp_instructions[EMU_CLASS_BRANCH], 30);
     assert_int_equal(c.warp_instructions[EMU_CLASS_SYNC], 20);
-    assert_int_equal(c.barriers, 10);
     assert_int_equal(c.mma_shapes, 1);
     assert_string_equal(c.mma[0].name, "m16n8k32.s32.u8.s8.s32");
     assert_int_equal(c.mma[0].count, 10);

@@ -104,18 +104,18 @@ static void json_is_one_object(void **state)
     (void)state;
     struct emulate_result r;
     emulate_line(&r,
-                 ADD "--json --counts --arg out:u32:3 --arg in:u32:1,2,4294967295"
-                     " --arg u32:1 --arg u32:3",
+                 ADD
+                 "--json --counts --arg out:u32:3 --arg in:u32:1,2,4294967295"
+                 " --arg u32:1 --arg u32:3",
                  folder);
     assert_int_equal(r.status, 0);
     assert_non_null(r.json);
     assert_int_equal(strchr(r.out, '\n') - r.out, (long)strlen(r.out) - 1);
     assert_true(output(&r, 0, 0) == 2 && output(&r, 0, 2) == 0);
-    assert_int_equal(
-        json_array_size(json_object_get(r.json, "findings")), 0);
+    assert_int_equal(json_array_size(json_object_get(r.json, "findings")), 0);
     const json_t *counts = json_object_get(r.json, "counts");
-    assert_true(json_integer_value(json_object_get(
-                    counts, "global_store_bytes")) == 12);
+    assert_true(json_integer_value(
+                    json_object_get(counts, "global_store_bytes")) == 12);
     emulate_release(&r);
 }
 
@@ -128,10 +128,9 @@ static void floats_keep_infinities_nan_and_signs(void **state)
                  ADD "--json --arg out:f32:6 --arg "
                      "in:f32:inf,-inf,nan,-0,1e-45,0.1 --arg u32:0 --arg u32:6",
                  folder);
-    assert_string_equal(r.out,
-                        "{\"outputs\":[[\"inf\",\"-inf\",\"nan\",-0.0,"
-                        "1.4012984643248171e-45,0.10000000149011612]],"
-                        "\"findings\":[],\"notes\":[]}\n");
+    assert_string_equal(r.out, "{\"outputs\":[[\"inf\",\"-inf\",\"nan\",-0.0,"
+                               "1.4012984643248171e-45,0.10000000149011612]],"
+                               "\"findings\":[],\"notes\":[]}\n");
     emulate_release(&r);
     emulate_line(&r,
                  ADD "--arg out:f16:4 --arg in:f16:0.1,65504,-inf,6e-8 "
@@ -252,10 +251,8 @@ static const struct {
     {"emulate $TMP/add.ptx " GOOD "--schedules 0", "--schedules 0"},
     {"emulate $TMP/add.ptx " GOOD "--threads 9999", "--threads 9999"},
     {"emulate $TMP/add.ptx " GOOD "--frobnicate", "--frobnicate"},
-    {"emulate $TMP/add.ptx " GOOD "--arch sm_75 --arg out:u32:1" TAIL,
-     "sm_80"},
-    {"emulate $TMP/add.ptx " GOOD "--arch volta --arg out:u32:1" TAIL,
-     "volta"},
+    {"emulate $TMP/add.ptx " GOOD "--arch sm_75 --arg out:u32:1" TAIL, "sm_80"},
+    {"emulate $TMP/add.ptx " GOOD "--arch volta --arg out:u32:1" TAIL, "volta"},
     {SCALAR "--arch sm_100a", "sm_90a"},
     {"emulate $TMP/add.ptx " GOOD "--kernel sub --arg out:u32:1" TAIL, "'add'"},
     {"emulate $TMP/scalars.ptx " GOOD, "--kernel"},

@@ -281,6 +281,31 @@ static void bar_arrive_gives_but_does_not_take(void **state)
     close_with(&l, EMU_SHARED_RACE, "which warp 1 wrote");
 }
 
+static void what_follows_bar_arrive_is_not_given(void **state)
+{
+    struct launch l;
+    (void)state;
+    open_launch(&l, 0);
+    emu_hazard_barrier_arrive(l.block, 1, 0);
+    shared(&l, STORE, 0, 0);
+    emu_hazard_barrier_arrive(l.block, 1, 1);
+    emu_hazard_barrier_complete(l.block, 1, 2);
+    shared(&l, LOAD, 1, 0);
+    close_with(&l, EMU_SHARED_RACE, "which warp 0 wrote");
+}
+
+static void a_barrier_forgets_who_used_it_before(void **state)
+{
+    struct launch l;
+    (void)state;
+    open_launch(&l, 0);
+    shared(&l, STORE, 0, 0);
+    barrier(&l, 1, 3);
+    barrier(&l, 1, 12);
+    shared(&l, LOAD, 2, 0);
+    close_with(&l, EMU_SHARED_RACE, "which warp 0 wrote");
+}
+
 static void neighbouring_halves_do_not_race(void **state)
 {
     struct launch l;
@@ -648,6 +673,23 @@ static void what_a_block_does_after_its_fence_is_not_released(void **state)
     close_with(&l, EMU_GLOBAL_CONFLICT, "block (1,0,0) reads 'y'+0");
 }
 
+static void a_counter_read_too_early_orders_nothing(void **state)
+{
+    struct launch l;
+    (void)state;
+    open_launch(&l, 1);
+    struct emu_hazard_block *other = begin(&l, 1);
+    emu_hazard_fence(l.block, 0, 1);
+    global(&l, l.block, ATOMIC, 1024, 4);
+    global(&l, other, ATOMIC, 1024, 4);
+    global(&l, l.block, GLOBAL_STORE, 0, 4);
+    emu_hazard_fence(l.block, 0, 1);
+    global(&l, l.block, ATOMIC, 1024, 4); /* after the other looked */
+    global(&l, other, GLOBAL_LOAD, 0, 4);
+    emu_hazard_block_end(other);
+    close_with(&l, EMU_GLOBAL_CONFLICT, "block (1,0,0) reads 'y'+0");
+}
+
 /* a -> b through one word, b -> c through another: c has seen a. */
 static void order_is_handed_on(void **state)
 {
@@ -793,6 +835,8 @@ int main(void)
         cmocka_unit_test(overwriting_what_another_warp_still_reads_is_a_race),
         cmocka_unit_test(a_named_barrier_orders_its_warps_only),
         cmocka_unit_test(bar_arrive_gives_but_does_not_take),
+        cmocka_unit_test(what_follows_bar_arrive_is_not_given),
+        cmocka_unit_test(a_barrier_forgets_who_used_it_before),
         cmocka_unit_test(neighbouring_halves_do_not_race),
         cmocka_unit_test(strong_accesses_do_not_race_with_each_other),
         cmocka_unit_test(a_flag_with_a_fence_orders_two_warps),
@@ -814,6 +858,7 @@ int main(void)
         cmocka_unit_test(atomics_of_all_blocks_do_not_conflict),
         cmocka_unit_test(a_fence_and_a_counter_order_blocks),
         cmocka_unit_test(what_a_block_does_after_its_fence_is_not_released),
+        cmocka_unit_test(a_counter_read_too_early_orders_nothing),
         cmocka_unit_test(order_is_handed_on),
         cmocka_unit_test(workers_do_not_change_the_findings),
         cmocka_unit_test(repeated_findings_are_counted_once_and_capped),

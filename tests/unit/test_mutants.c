@@ -95,8 +95,8 @@ static int attention_is_right(const json_t *output)
                 total += exp(score);
                 result += exp(score) * v[at + d];
             }
-            double got = json_number_value(
-                json_array_get(output, h * DIMENSIONS + d));
+            double got =
+                json_number_value(json_array_get(output, h * DIMENSIONS + d));
             if (!(fabs(got - result / total) < 1e-5))
                 return 0;
         }

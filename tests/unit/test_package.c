@@ -158,13 +158,13 @@ static int try_bytes(const char *path, const unsigned char *bytes, size_t size,
     return rc;
 }
 
-static void every_flipped_byte_is_noticed_or_harmless(void **state)
+static void every_flipped_byte_is_noticed(void **state)
 {
     const char *folder = scratch_folder();
     const char *whole = scratch_path(folder, "whole.tpk");
     const char *copy = scratch_path(folder, "copy.tpk");
     char *bytes;
-    size_t size, noticed = 0, tried = 0;
+    size_t size;
     (void)state;
     assert_int_equal(package_write(whole, NULL), 0);
     assert_int_equal(tsr__file_read(whole, 1 << 30, &bytes, &size, NULL), 0);
@@ -173,14 +173,9 @@ static void every_flipped_byte_is_noticed_or_harmless(void **state)
         bytes[at] ^= 0x5a;
         int rc = try_bytes(copy, (unsigned char *)bytes, size, &err);
         bytes[at] ^= 0x5a;
-        tried++;
-        noticed += rc != 0;
-        if (rc && !err.text[0])
-            fail_msg("byte %zu: refused without a word", at);
+        if (!rc || !err.text[0])
+            fail_msg("byte %zu: %s", at, rc ? "no word" : "not noticed");
     }
-    /* Free bytes of pages mean nothing; what means something is hashed. */
-    assert_true(noticed > 20);
-    print_message("%zu of %zu changed bytes noticed\n", noticed, tried);
     tsr__free(bytes);
 }
 
@@ -569,7 +564,7 @@ int main(void)
         cmocka_unit_test(opening_writes_nothing_beside_the_file),
         cmocka_unit_test(a_path_with_odd_characters_opens),
         cmocka_unit_test(a_full_folder_leaves_no_half_package),
-        cmocka_unit_test(every_flipped_byte_is_noticed_or_harmless),
+        cmocka_unit_test(every_flipped_byte_is_noticed),
         cmocka_unit_test(what_is_hashed_cannot_be_changed),
         cmocka_unit_test(changed_code_is_never_run),
         cmocka_unit_test(truncated_files_are_refused),

@@ -272,6 +272,23 @@ static void parser_keeps_labels_and_registers_of_scopes_apart(void **state)
     ptx_module_free(m);
 }
 
+static void the_inner_declaration_hides_the_outer_one(void **state)
+{
+    (void)state;
+    struct ptx_module *m =
+        parse(BODY(".reg .b32 %r1;\nmov.b32 %r1, 0;\n"
+                   "{ .reg .b64 %r<4>; mov.b64 %r1, 0; }\nmov.b32 %r1, 1;"));
+    const struct ptx_function *f = entry(m);
+    const struct ptx_instruction *in = f->instructions;
+    assert_int_equal(f->registers[in[0].operand[0].reg].type, PTX_B32);
+    assert_int_equal(f->registers[in[1].operand[0].reg].type, PTX_B64);
+    assert_int_equal(in[2].operand[0].reg, in[0].operand[0].reg);
+    ptx_module_free(m);
+    check_body(HEAD ".func f(.param .b32 f) { ret; }\n"
+                    ".entry k() { .reg .b64 a; mov.b64 a, f; }\n",
+               "mov.b64 a, f\n");
+}
+
 static void parser_reads_calls(void **state)
 {
     (void)state;
@@ -579,6 +596,7 @@ int main(void)
         cmocka_unit_test(parser_reads_every_kind_of_operand),
         cmocka_unit_test(parser_evaluates_constants),
         cmocka_unit_test(parser_keeps_labels_and_registers_of_scopes_apart),
+        cmocka_unit_test(the_inner_declaration_hides_the_outer_one),
         cmocka_unit_test(parser_reads_calls),
         cmocka_unit_test(parser_turns_branch_tables_into_lists),
         cmocka_unit_test(parser_lowers_an_offset_behind_a_value),

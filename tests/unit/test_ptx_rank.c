@@ -398,6 +398,34 @@ static void continues_meet_in_a_latch(void **state)
     ptx_module_free(module);
 }
 
+static void a_back_edge_out_of_an_inner_loop_gets_a_latch(void **state)
+{
+    (void)state;
+    struct ptx_module *module =
+        parse("H: mov.u32 r, 0;\nX: mov.u32 r, 1;\n@p bra H;\n"
+              "mov.u32 r, 2;\n@p bra X;\nret;\n");
+    const struct ptx_function *f = ptx_module_function(module, "k");
+    int latch = f->instructions[2].operand[0].target;
+    assert_true(f->instructions[latch].synthetic);
+    assert_true(f->instructions[latch].rank > f->instructions[4].rank);
+    ptx_module_free(module);
+}
+
+static void a_label_at_the_end_survives_the_latches(void **state)
+{
+    (void)state;
+    struct ptx_module *module =
+        parse("H: @p bra H;\nmov.u32 r, 1;\n@p bra H;\n@p bra END;\n"
+              "mov.u32 r, 2;\nEND:\n");
+    const struct ptx_function *f = ptx_module_function(module, "k");
+    int end = f->instructions[3].operand[0].target;
+    assert_string_equal(f->instructions[end].root, "ret");
+    assert_true(f->instructions[end].synthetic);
+    assert_int_equal(end, 5);
+    check_ranks_are_a_permutation(f);
+    ptx_module_free(module);
+}
+
 static void a_plain_loop_gets_no_latch(void **state)
 {
     (void)state;
@@ -479,6 +507,8 @@ int main(void)
         cmocka_unit_test(ranks_reconverge_structured_programs),
         cmocka_unit_test(ranks_reconverge_breaks_and_continues),
         cmocka_unit_test(continues_meet_in_a_latch),
+        cmocka_unit_test(a_back_edge_out_of_an_inner_loop_gets_a_latch),
+        cmocka_unit_test(a_label_at_the_end_survives_the_latches),
         cmocka_unit_test(a_plain_loop_gets_no_latch),
         cmocka_unit_test(a_loop_laid_out_after_its_exit_still_runs_first),
         cmocka_unit_test(a_fall_through_back_edge_reaches_the_latch),

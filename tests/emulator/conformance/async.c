@@ -63,19 +63,18 @@ static void fill_groups(void *a, void *b, void *c, void *out)
 /* Before `body`: %r2 is the thread's 16 bytes of shared memory, zeroed, %t0
 ** its 16 bytes of a. After: they go to out. */
 #define COPY(label, body, function)                                            \
-    {.name = label,                                                            \
-     .text = " .shared .align 16 .b8 tile[1024];" AT(0, pa, 16) AT(1, po, 16)  \
-         " mov.u32 %r2, tile; mad.lo.u32 %r2, %i, 16, %r2; mov.u32 %r3, 0;"    \
-         " st.shared.v4.u32 [%r2], {%r3, %r3, %r3, %r3}; " body                \
-         " bar.sync 0; ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [%r2];"          \
-         " st.global.v4.u32 [%t1], {%r4, %r5, %r6, %r7};",                     \
-     .threads = THREADS,                                                       \
-     .blocks = 1,                                                              \
-     .out_bytes = THREADS * 16,                                                \
-     .a_bytes = THREADS * 16,                                                  \
-     .d = CONF_B32,                                                            \
-     .fill = function,                                                         \
-     .target = 80}
+    {                                                                          \
+        .name = label,                                                         \
+        .text = " .shared .align 16 .b8 tile[1024];" AT(0, pa, 16) AT(         \
+            1, po,                                                             \
+            16) " mov.u32 %r2, tile; mad.lo.u32 %r2, %i, 16, %r2; mov.u32 "    \
+                "%r3, 0;"                                                      \
+                " st.shared.v4.u32 [%r2], {%r3, %r3, %r3, %r3}; " body         \
+                " bar.sync 0; ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [%r2];"   \
+                " st.global.v4.u32 [%t1], {%r4, %r5, %r6, %r7};",              \
+        .threads = THREADS, .blocks = 1, .out_bytes = THREADS * 16,            \
+        .a_bytes = THREADS * 16, .d = CONF_B32, .fill = function, .target = 80 \
+    }
 
 #define DONE " cp.async.commit_group; cp.async.wait_group 0;"
 
@@ -119,19 +118,21 @@ const struct conf_block conf_async_cases[] = {
          " cp.async.cg.shared.global [%r2], [%t0], 16, %r4;" DONE,
          fill_every_other),
     {.name = "cp.async.wait_group leaves the newest groups",
-     .text = " .shared .align 16 .b8 tile[1024];" AT(0, pa, 16) AT(1, po, 16)
-         " mov.u32 %r2, tile; mad.lo.u32 %r2, %i, 16, %r2;"
-         " cp.async.ca.shared.global [%r2], [%t0], 4; cp.async.commit_group;"
-         " cp.async.ca.shared.global [%r2+4], [%t0+4], 4;"
-         " cp.async.commit_group;"
-         " cp.async.ca.shared.global [%r2+8], [%t0+8], 4;"
-         " cp.async.commit_group;"
-         " cp.async.ca.shared.global [%r2+12], [%t0+12], 4;"
-         " cp.async.commit_group; cp.async.wait_group 2;"
-         " ld.shared.v2.u32 {%r4, %r5}, [%r2]; add.u32 %r4, %r4, %r5;"
-         " st.global.u32 [%t1], %r4; cp.async.wait_group 0;"
-         " ld.shared.v2.u32 {%r5, %r6}, [%r2+8]; add.u32 %r4, %r4, %r5;"
-         " add.u32 %r4, %r4, %r6; st.global.u32 [%t1+4], %r4;",
+     .text = " .shared .align 16 .b8 tile[1024];" AT(0, pa, 16)
+         AT(1, po,
+            16) " mov.u32 %r2, tile; mad.lo.u32 %r2, %i, 16, %r2;"
+                " cp.async.ca.shared.global [%r2], [%t0], 4; "
+                "cp.async.commit_group;"
+                " cp.async.ca.shared.global [%r2+4], [%t0+4], 4;"
+                " cp.async.commit_group;"
+                " cp.async.ca.shared.global [%r2+8], [%t0+8], 4;"
+                " cp.async.commit_group;"
+                " cp.async.ca.shared.global [%r2+12], [%t0+12], 4;"
+                " cp.async.commit_group; cp.async.wait_group 2;"
+                " ld.shared.v2.u32 {%r4, %r5}, [%r2]; add.u32 %r4, %r4, %r5;"
+                " st.global.u32 [%t1], %r4; cp.async.wait_group 0;"
+                " ld.shared.v2.u32 {%r5, %r6}, [%r2+8]; add.u32 %r4, %r4, %r5;"
+                " add.u32 %r4, %r4, %r6; st.global.u32 [%t1+4], %r4;",
      .threads = THREADS,
      .blocks = 1,
      .out_bytes = THREADS * 16,

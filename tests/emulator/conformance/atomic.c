@@ -13,92 +13,91 @@
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
 
 /* out[i] = {old, new} of a[i] with b[i]. */
-#define OWN_FILL(id, ctype, expression)                                        \
-    static void own_##id(void *a, void *b, void *c, void *out)                 \
-    {                                                                          \
-        const ctype *in = a, *with = b;                                        \
-        ctype *to = out;                                                       \
-        (void)c;                                                               \
-        for (size_t i = 0; i < THREADS; i++) {                                 \
-            ctype x = in[i], y = with[i];                                      \
-            to[2 * i] = x;                                                     \
-            to[2 * i + 1] = (ctype)(expression);                               \
-        }                                                                      \
+#define OWN_FILL(id, ctype, expression)                        \
+    static void own_##id(void *a, void *b, void *c, void *out) \
+    {                                                          \
+        const ctype *in = a, *with = b;                        \
+        ctype *to = out;                                       \
+        (void)c;                                               \
+        for (size_t i = 0; i < THREADS; i++) {                 \
+            ctype x = in[i], y = with[i];                      \
+            to[2 * i] = x;                                     \
+            to[2 * i + 1] = (ctype)(expression);               \
+        }                                                      \
     }
 
 /* out[0] = all of b folded onto `start`. */
-#define ALL_FILL(id, ctype, expression)                                        \
-    static void all_##id(void *a, void *b, void *c, void *out)                 \
-    {                                                                          \
-        const ctype *with = b;                                                 \
-        ctype x = *(const ctype *)a;                                           \
-        (void)c;                                                               \
-        for (size_t i = 0; i < 2 * THREADS; i++) {                             \
-            ctype y = with[i];                                                 \
-            x = (ctype)(expression);                                           \
-        }                                                                      \
-        *(ctype *)out = x;                                                     \
+#define ALL_FILL(id, ctype, expression)                        \
+    static void all_##id(void *a, void *b, void *c, void *out) \
+    {                                                          \
+        const ctype *with = b;                                 \
+        ctype x = *(const ctype *)a;                           \
+        (void)c;                                               \
+        for (size_t i = 0; i < 2 * THREADS; i++) {             \
+            ctype y = with[i];                                 \
+            x = (ctype)(expression);                           \
+        }                                                      \
+        *(ctype *)out = x;                                     \
     }
 
 #define OWN_TEXT(op, type, bits, bytes, r)                                     \
-    AT(0, pa, bytes) AT(1, pb, bytes) " mad.wide.u32 %t2, %i, 2*" #bytes       \
-        ", %po; ld.global." bits " " r "2, [%t1]; atom.global." op "." type    \
-        " " r "3, [%t0], " r "2; ld.global." bits " " r "4, [%t0];"            \
-        " st.global.v2." bits " [%t2], {" r "3, " r "4};"
+    AT(0, pa, bytes)                                                           \
+    AT(1, pb, bytes) " mad.wide.u32 %t2, %i, 2*" #bytes                        \
+                     ", %po; ld.global." bits " " r                            \
+                     "2, [%t1]; atom.global." op "." type " " r "3, [%t0], " r \
+                     "2; ld.global." bits " " r "4, [%t0];"                    \
+                     " st.global.v2." bits " [%t2], {" r "3, " r "4};"
 
-#define OWN(op, type, bits, bytes, r, ctype, element, function)                \
-    {.name = "atom.global." op "." type,                                       \
-     .text = OWN_TEXT(op, type, bits, bytes, r),                               \
-     .threads = THREADS,                                                       \
-     .blocks = 1,                                                              \
-     .out_bytes = THREADS * 2 * sizeof(ctype),                                 \
-     .a_bytes = THREADS * sizeof(ctype),                                       \
-     .b_bytes = THREADS * sizeof(ctype),                                       \
-     .d = element,                                                             \
-     .fill = function,                                                         \
-     .target = 80}
+#define OWN(op, type, bits, bytes, r, ctype, element, function)             \
+    {                                                                       \
+        .name = "atom.global." op "." type,                                 \
+        .text = OWN_TEXT(op, type, bits, bytes, r), .threads = THREADS,     \
+        .blocks = 1, .out_bytes = THREADS * 2 * sizeof(ctype),              \
+        .a_bytes = THREADS * sizeof(ctype),                                 \
+        .b_bytes = THREADS * sizeof(ctype), .d = element, .fill = function, \
+        .target = 80                                                        \
+    }
 
 /* Starts from a[0] in shared memory, folds 128 values, writes the result. */
-#define SHARED(op, type, bits, bytes, r, ctype, element, function)             \
-    {.name = "red.shared." op "." type,                                        \
-     .text =                                                                   \
-         " .shared .align 8 .b8 word[8];" AT(1, pb, bytes)                     \
-         " setp.eq.u32 %p, %i, 0; ld.global." bits " " r "2, [%t1];"           \
-         " @%p ld.global." bits " " r "3, [%pa]; @%p st.shared." bits          \
-         " [word], " r "3; bar.sync 0; red.shared." op "." type " [word], "    \
-         r "2; bar.sync 0; @%p ld.shared." bits " " r "4, [word];"             \
-         " @%p st.global." bits " [%po], " r "4;",                             \
-     .threads = 2 * THREADS,                                                   \
-     .blocks = 1,                                                              \
-     .out_bytes = sizeof(ctype),                                               \
-     .a_bytes = sizeof(ctype),                                                 \
-     .b_bytes = 2 * THREADS * sizeof(ctype),                                   \
-     .d = element,                                                             \
-     .fill = function,                                                         \
-     .target = 80}
+#define SHARED(op, type, bits, bytes, r, ctype, element, function)           \
+    {                                                                        \
+        .name = "red.shared." op "." type,                                   \
+        .text = " .shared .align 8 .b8 word[8];" AT(                         \
+            1, pb, bytes) " setp.eq.u32 %p, %i, 0; ld.global." bits " " r    \
+                          "2, [%t1];"                                        \
+                          " @%p ld.global." bits " " r                       \
+                          "3, [%pa]; @%p st.shared." bits " [word], " r      \
+                          "3; bar.sync 0; red.shared." op "." type           \
+                          " [word], " r "2; bar.sync 0; @%p ld.shared." bits \
+                          " " r "4, [word];"                                 \
+                          " @%p st.global." bits " [%po], " r "4;",          \
+        .threads = 2 * THREADS, .blocks = 1, .out_bytes = sizeof(ctype),     \
+        .a_bytes = sizeof(ctype), .b_bytes = 2 * THREADS * sizeof(ctype),    \
+        .d = element, .fill = function, .target = 80                         \
+    }
 
 /* Every integer operation that has both shapes. */
-#define INTEGERS(X)                                                            \
-    X(add_u32, "add", "u32", "u32", 4, "%r", uint32_t, CONF_U32, x + y)        \
-    X(add_s32, "add", "s32", "u32", 4, "%r", uint32_t, CONF_S32, x + y)        \
-    X(add_u64, "add", "u64", "u64", 8, "%t", uint64_t, CONF_U64, x + y)        \
-    X(min_u32, "min", "u32", "u32", 4, "%r", uint32_t, CONF_U32, MIN(x, y))    \
-    X(min_s32, "min", "s32", "u32", 4, "%r", int32_t, CONF_S32, MIN(x, y))     \
-    X(min_u64, "min", "u64", "u64", 8, "%t", uint64_t, CONF_U64, MIN(x, y))    \
-    X(min_s64, "min", "s64", "u64", 8, "%t", int64_t, CONF_S64, MIN(x, y))     \
-    X(max_u32, "max", "u32", "u32", 4, "%r", uint32_t, CONF_U32, MAX(x, y))    \
-    X(max_s32, "max", "s32", "u32", 4, "%r", int32_t, CONF_S32, MAX(x, y))     \
-    X(max_u64, "max", "u64", "u64", 8, "%t", uint64_t, CONF_U64, MAX(x, y))    \
-    X(max_s64, "max", "s64", "u64", 8, "%t", int64_t, CONF_S64, MAX(x, y))     \
-    X(and_b32, "and", "b32", "b32", 4, "%r", uint32_t, CONF_B32, (x & y))         \
-    X(and_b64, "and", "b64", "b64", 8, "%t", uint64_t, CONF_B64, (x & y))         \
-    X(or_b32, "or", "b32", "b32", 4, "%r", uint32_t, CONF_B32, x | y)          \
-    X(or_b64, "or", "b64", "b64", 8, "%t", uint64_t, CONF_B64, x | y)          \
-    X(xor_b32, "xor", "b32", "b32", 4, "%r", uint32_t, CONF_B32, x ^ y)        \
+#define INTEGERS(X)                                                         \
+    X(add_u32, "add", "u32", "u32", 4, "%r", uint32_t, CONF_U32, x + y)     \
+    X(add_s32, "add", "s32", "u32", 4, "%r", uint32_t, CONF_S32, x + y)     \
+    X(add_u64, "add", "u64", "u64", 8, "%t", uint64_t, CONF_U64, x + y)     \
+    X(min_u32, "min", "u32", "u32", 4, "%r", uint32_t, CONF_U32, MIN(x, y)) \
+    X(min_s32, "min", "s32", "u32", 4, "%r", int32_t, CONF_S32, MIN(x, y))  \
+    X(min_u64, "min", "u64", "u64", 8, "%t", uint64_t, CONF_U64, MIN(x, y)) \
+    X(min_s64, "min", "s64", "u64", 8, "%t", int64_t, CONF_S64, MIN(x, y))  \
+    X(max_u32, "max", "u32", "u32", 4, "%r", uint32_t, CONF_U32, MAX(x, y)) \
+    X(max_s32, "max", "s32", "u32", 4, "%r", int32_t, CONF_S32, MAX(x, y))  \
+    X(max_u64, "max", "u64", "u64", 8, "%t", uint64_t, CONF_U64, MAX(x, y)) \
+    X(max_s64, "max", "s64", "u64", 8, "%t", int64_t, CONF_S64, MAX(x, y))  \
+    X(and_b32, "and", "b32", "b32", 4, "%r", uint32_t, CONF_B32, (x & y))   \
+    X(and_b64, "and", "b64", "b64", 8, "%t", uint64_t, CONF_B64, (x & y))   \
+    X(or_b32, "or", "b32", "b32", 4, "%r", uint32_t, CONF_B32, x | y)       \
+    X(or_b64, "or", "b64", "b64", 8, "%t", uint64_t, CONF_B64, x | y)       \
+    X(xor_b32, "xor", "b32", "b32", 4, "%r", uint32_t, CONF_B32, x ^ y)     \
     X(xor_b64, "xor", "b64", "b64", 8, "%t", uint64_t, CONF_B64, x ^ y)
 
-#define DEFINE(id, op, type, bits, bytes, r, ctype, element, expression)       \
-    OWN_FILL(id, ctype, expression)                                            \
+#define DEFINE(id, op, type, bits, bytes, r, ctype, element, expression) \
+    OWN_FILL(id, ctype, expression)                                      \
     ALL_FILL(id, ctype, expression)
 INTEGERS(DEFINE)
 OWN_FILL(inc_u32, uint32_t, INC(x, y))
@@ -211,51 +210,49 @@ static void fill_tickets(void *a, void *b, void *c, void *out)
         to[i] = 1;
 }
 
-#define ROW_OWN(id, op, type, bits, bytes, r, ctype, element, expression)      \
+#define ROW_OWN(id, op, type, bits, bytes, r, ctype, element, expression) \
     OWN(op, type, bits, bytes, r, ctype, element, own_##id),
-#define ROW_ALL(id, op, type, bits, bytes, r, ctype, element, expression)      \
+#define ROW_ALL(id, op, type, bits, bytes, r, ctype, element, expression) \
     SHARED(op, type, bits, bytes, r, ctype, element, all_##id),
 
 #define CAS(bits, r, bytes, ctype, element, function)                          \
-    {.name = "atom.global.cas." bits,                                          \
-     .text = AT(0, pa, bytes) AT(1, pb, bytes) AT(3, pc, bytes)                \
-         " mad.wide.u32 %t4, %i, 2*" #bytes ", %po; ld.global." bits " " r     \
-         "5, [%t1]; ld.global." bits " " r "6, [%t3]; atom.global.cas." bits   \
-         " " r "7, [%t0], " r "5, " r "6; ld.global." bits " " r               \
-         "8, [%t0]; st.global.v2." bits " [%t4], {" r "7, " r "8};",           \
-     .threads = THREADS,                                                       \
-     .blocks = 1,                                                              \
-     .out_bytes = THREADS * 2 * sizeof(ctype),                                 \
-     .a_bytes = THREADS * sizeof(ctype),                                       \
-     .b_bytes = THREADS * sizeof(ctype),                                       \
-     .c_bytes = THREADS * sizeof(ctype),                                       \
-     .d = element,                                                             \
-     .fill = function,                                                         \
-     .target = 80}
+    {                                                                          \
+        .name = "atom.global.cas." bits,                                       \
+        .text = AT(0, pa, bytes) AT(1, pb, bytes)                              \
+            AT(3, pc, bytes) " mad.wide.u32 %t4, %i, 2*" #bytes                \
+                             ", %po; ld.global." bits " " r                    \
+                             "5, [%t1]; ld.global." bits " " r                 \
+                             "6, [%t3]; atom.global.cas." bits " " r           \
+                             "7, [%t0], " r "5, " r "6; ld.global." bits " " r \
+                             "8, [%t0]; st.global.v2." bits " [%t4], {" r      \
+                             "7, " r "8};",                                    \
+        .threads = THREADS, .blocks = 1,                                       \
+        .out_bytes = THREADS * 2 * sizeof(ctype),                              \
+        .a_bytes = THREADS * sizeof(ctype),                                    \
+        .b_bytes = THREADS * sizeof(ctype),                                    \
+        .c_bytes = THREADS * sizeof(ctype), .d = element, .fill = function,    \
+        .target = 80                                                           \
+    }
 
 /* Tickets through one form of atom. */
-#define TICKETS(form)                                                          \
-    {.name = form " draws every ticket once",                                  \
-     .text = " " form " %r2, [%pa], 1; mad.wide.u32 %t1, %r2, 4, %po;"         \
-             " mov.u32 %r3, 1; red.global.add.u32 [%t1], %r3;",                \
-     .threads = THREADS,                                                       \
-     .blocks = 2,                                                              \
-     .out_bytes = 2 * THREADS * 4,                                             \
-     .a_bytes = 4,                                                             \
-     .d = CONF_U32,                                                            \
-     .fill = fill_tickets,                                                     \
-     .target = 80}
+#define TICKETS(form)                                                     \
+    {                                                                     \
+        .name = form " draws every ticket once",                          \
+        .text = " " form " %r2, [%pa], 1; mad.wide.u32 %t1, %r2, 4, %po;" \
+                " mov.u32 %r3, 1; red.global.add.u32 [%t1], %r3;",        \
+        .threads = THREADS, .blocks = 2, .out_bytes = 2 * THREADS * 4,    \
+        .a_bytes = 4, .d = CONF_U32, .fill = fill_tickets, .target = 80   \
+    }
 
 const struct conf_block conf_atomic_cases[] = {
     INTEGERS(ROW_OWN) INTEGERS(ROW_ALL)
-    OWN("inc", "u32", "u32", 4, "%r", uint32_t, CONF_U32, own_inc_u32),
+        OWN("inc", "u32", "u32", 4, "%r", uint32_t, CONF_U32, own_inc_u32),
     OWN("dec", "u32", "u32", 4, "%r", uint32_t, CONF_U32, own_dec_u32),
     OWN("exch", "b32", "b32", 4, "%r", uint32_t, CONF_B32, own_exch_b32),
     OWN("exch", "b64", "b64", 8, "%t", uint64_t, CONF_B64, own_exch_b64),
     OWN("add", "f32", "f32", 4, "%f", float, CONF_F32, own_add_f32),
     OWN("add", "f64", "f64", 8, "%w", double, CONF_F64, own_add_f64),
-    OWN("add.noftz", "f16x2", "b32", 4, "%r", uint32_t, CONF_H2,
-        own_add_f16x2),
+    OWN("add.noftz", "f16x2", "b32", 4, "%r", uint32_t, CONF_H2, own_add_f16x2),
     {.name = "atom.global.add.noftz.bf16x2",
      .text = OWN_TEXT("add.noftz", "bf16x2", "b32", 4, "%r"),
      .threads = THREADS,

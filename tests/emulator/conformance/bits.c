@@ -144,18 +144,18 @@ static uint64_t mask_clamp(uint64_t position, uint64_t length)
                      ~((UINT64_C(1) << position) - 1);
 }
 
-#define LOP3(X, table)                                                         \
-    X(lop3_##table, "lop3.b32 %d, %a, %b, %c, " #table ";", B32, B32, B32,     \
+#define LOP3(X, table)                                                     \
+    X(lop3_##table, "lop3.b32 %d, %a, %b, %c, " #table ";", B32, B32, B32, \
       B32, lop3(a, b, c, table))
 
-#define PRMT(X, mode, table)                                                   \
-    X(prmt_##mode, "prmt.b32." #mode " %d, %a, %b, %c;", B32, B32, B32, B32,   \
+#define PRMT(X, mode, table)                                                 \
+    X(prmt_##mode, "prmt.b32." #mode " %d, %a, %b, %c;", B32, B32, B32, B32, \
       permute(a, b, table[c & 3]))
 
 #define CASES(X, W)                                                            \
-    X(and_b16, "and.b16 %d, %a, %b;", U16, U16, U16, NONE, (a & b))               \
-    X(and_b32, "and.b32 %d, %a, %b;", B32, B32, B32, NONE, (a & b))               \
-    X(and_b64, "and.b64 %d, %a, %b;", B64, B64, B64, NONE, (a & b))               \
+    X(and_b16, "and.b16 %d, %a, %b;", U16, U16, U16, NONE, (a & b))            \
+    X(and_b32, "and.b32 %d, %a, %b;", B32, B32, B32, NONE, (a & b))            \
+    X(and_b64, "and.b64 %d, %a, %b;", B64, B64, B64, NONE, (a & b))            \
     X(or_b16, "or.b16 %d, %a, %b;", U16, U16, U16, NONE, a | b)                \
     X(or_b32, "or.b32 %d, %a, %b;", B32, B32, B32, NONE, a | b)                \
     X(or_b64, "or.b64 %d, %a, %b;", B64, B64, B64, NONE, a | b)                \
@@ -232,14 +232,10 @@ static uint64_t mask_clamp(uint64_t position, uint64_t length)
     X(clz_b64, "clz.b64 %d, %a;", U32, B64, NONE, NONE, leading_zeros(a, 64))  \
     X(brev_b32, "brev.b32 %d, %a;", B32, B32, NONE, NONE, reversed(a, 32))     \
     X(brev_b64, "brev.b64 %d, %a;", B64, B64, NONE, NONE, reversed(a, 64))     \
-    X(bfind_u32, "bfind.u32 %d, %a;", U32, U32, NONE, NONE,                    \
-      highest(a, 32, 0))                                                       \
-    X(bfind_s32, "bfind.s32 %d, %a;", U32, S32, NONE, NONE,                    \
-      highest(a, 32, 1))                                                       \
-    X(bfind_u64, "bfind.u64 %d, %a;", U32, U64, NONE, NONE,                    \
-      highest(a, 64, 0))                                                       \
-    X(bfind_s64, "bfind.s64 %d, %a;", U32, S64, NONE, NONE,                    \
-      highest(a, 64, 1))                                                       \
+    X(bfind_u32, "bfind.u32 %d, %a;", U32, U32, NONE, NONE, highest(a, 32, 0)) \
+    X(bfind_s32, "bfind.s32 %d, %a;", U32, S32, NONE, NONE, highest(a, 32, 1)) \
+    X(bfind_u64, "bfind.u64 %d, %a;", U32, U64, NONE, NONE, highest(a, 64, 0)) \
+    X(bfind_s64, "bfind.s64 %d, %a;", U32, S64, NONE, NONE, highest(a, 64, 1)) \
     X(bfind_shift_u32, "bfind.shiftamt.u32 %d, %a;", U32, U32, NONE, NONE,     \
       highest_shift(a, 32, 0))                                                 \
     X(bfind_shift_s64, "bfind.shiftamt.s64 %d, %a;", U32, S64, NONE, NONE,     \

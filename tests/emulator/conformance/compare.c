@@ -12,9 +12,9 @@ static double f64(uint64_t bits)
     return value;
 }
 
-#define F32(x) tsr__bits_float((uint32_t)(x))
-#define F64(x) f64(x)
-#define F16(x) tsr__half_to_float((uint16_t)(x))
+#define F32(x)  tsr__bits_float((uint32_t)(x))
+#define F64(x)  f64(x)
+#define F16(x)  tsr__half_to_float((uint16_t)(x))
 #define BF16(x) tsr__bfloat_to_float((uint16_t)(x))
 
 /* A subnormal counts as a zero of its sign. */
@@ -27,36 +27,36 @@ static float flush(uint64_t bits)
 
 #define EITHER_NAN(x, y) (isnan(x) || isnan(y))
 
-#define SETP(X, id, op, T, expression)                                         \
-    X(setp_##id, "setp." op " %p, %a, %b; selp.u32 %d, 1, 0, %p;", U32, T, T,  \
+#define SETP(X, id, op, T, expression)                                        \
+    X(setp_##id, "setp." op " %p, %a, %b; selp.u32 %d, 1, 0, %p;", U32, T, T, \
       NONE, expression)
 
 /* The six comparisons of an integer type. */
-#define SETP_INTEGER(X, type, name, T, cast)                                   \
-    SETP(X, eq_##type, "eq." name, T, cast(a) == cast(b))                      \
-    SETP(X, ne_##type, "ne." name, T, cast(a) != cast(b))                      \
-    SETP(X, lt_##type, "lt." name, T, cast(a) < cast(b))                       \
-    SETP(X, le_##type, "le." name, T, cast(a) <= cast(b))                      \
-    SETP(X, gt_##type, "gt." name, T, cast(a) > cast(b))                       \
+#define SETP_INTEGER(X, type, name, T, cast)              \
+    SETP(X, eq_##type, "eq." name, T, cast(a) == cast(b)) \
+    SETP(X, ne_##type, "ne." name, T, cast(a) != cast(b)) \
+    SETP(X, lt_##type, "lt." name, T, cast(a) < cast(b))  \
+    SETP(X, le_##type, "le." name, T, cast(a) <= cast(b)) \
+    SETP(X, gt_##type, "gt." name, T, cast(a) > cast(b))  \
     SETP(X, ge_##type, "ge." name, T, cast(a) >= cast(b))
 
 /* The fourteen of a float type: ordered, unordered, and about NaN itself. */
-#define SETP_FLOAT(X, type, name, T, cast)                                     \
-    SETP(X, eq_##type, "eq." name, T, cast(a) == cast(b))                      \
-    SETP(X, ne_##type, "ne." name, T,                                          \
-         cast(a) != cast(b) && !EITHER_NAN(cast(a), cast(b)))                  \
-    SETP(X, lt_##type, "lt." name, T, cast(a) < cast(b))                       \
-    SETP(X, le_##type, "le." name, T, cast(a) <= cast(b))                      \
-    SETP(X, gt_##type, "gt." name, T, cast(a) > cast(b))                       \
-    SETP(X, ge_##type, "ge." name, T, cast(a) >= cast(b))                      \
-    SETP(X, equ_##type, "equ." name, T,                                        \
-         cast(a) == cast(b) || EITHER_NAN(cast(a), cast(b)))                   \
-    SETP(X, neu_##type, "neu." name, T, cast(a) != cast(b))                    \
-    SETP(X, ltu_##type, "ltu." name, T, !(cast(a) >= cast(b)))                 \
-    SETP(X, leu_##type, "leu." name, T, !(cast(a) > cast(b)))                  \
-    SETP(X, gtu_##type, "gtu." name, T, !(cast(a) <= cast(b)))                 \
-    SETP(X, geu_##type, "geu." name, T, !(cast(a) < cast(b)))                  \
-    SETP(X, num_##type, "num." name, T, !EITHER_NAN(cast(a), cast(b)))         \
+#define SETP_FLOAT(X, type, name, T, cast)                             \
+    SETP(X, eq_##type, "eq." name, T, cast(a) == cast(b))              \
+    SETP(X, ne_##type, "ne." name, T,                                  \
+         cast(a) != cast(b) && !EITHER_NAN(cast(a), cast(b)))          \
+    SETP(X, lt_##type, "lt." name, T, cast(a) < cast(b))               \
+    SETP(X, le_##type, "le." name, T, cast(a) <= cast(b))              \
+    SETP(X, gt_##type, "gt." name, T, cast(a) > cast(b))               \
+    SETP(X, ge_##type, "ge." name, T, cast(a) >= cast(b))              \
+    SETP(X, equ_##type, "equ." name, T,                                \
+         cast(a) == cast(b) || EITHER_NAN(cast(a), cast(b)))           \
+    SETP(X, neu_##type, "neu." name, T, cast(a) != cast(b))            \
+    SETP(X, ltu_##type, "ltu." name, T, !(cast(a) >= cast(b)))         \
+    SETP(X, leu_##type, "leu." name, T, !(cast(a) > cast(b)))          \
+    SETP(X, gtu_##type, "gtu." name, T, !(cast(a) <= cast(b)))         \
+    SETP(X, geu_##type, "geu." name, T, !(cast(a) < cast(b)))          \
+    SETP(X, num_##type, "num." name, T, !EITHER_NAN(cast(a), cast(b))) \
     SETP(X, nan_##type, "nan." name, T, EITHER_NAN(cast(a), cast(b)))
 
 #define TESTP(X, id, op, T, expression)                                        \

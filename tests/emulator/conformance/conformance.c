@@ -68,20 +68,19 @@ static void add_head(struct tsr_buffer *ptx, int target, const char *file_scope)
                      "    .reg .f64 %%w<8>;\n",
                      target > 80 ? "8.1" : "7.8", target,
                      file_scope ? file_scope : "");
-    tsr__buffer_addf(ptx,
-                     "    ld.param.u64 %%po, [out];\n"
-                     "    ld.param.u64 %%pa, [a];\n"
-                     "    ld.param.u64 %%pb, [b];\n"
-                     "    ld.param.u64 %%pc, [c];\n"
-                     "    cvta.to.global.u64 %%po, %%po;\n"
-                     "    cvta.to.global.u64 %%pa, %%pa;\n"
-                     "    cvta.to.global.u64 %%pb, %%pb;\n"
-                     "    cvta.to.global.u64 %%pc, %%pc;\n"
-                     "    mov.u32 %%r0, %%ctaid.x;\n"
-                     "    mov.u32 %%r1, %%ntid.x;\n"
-                     "    mov.u32 %%i, %%tid.x;\n"
-                     "    and.b32 %%lane, %%i, 31;\n"
-                     "    mad.lo.u32 %%i, %%r0, %%r1, %%i;\n");
+    tsr__buffer_addf(ptx, "    ld.param.u64 %%po, [out];\n"
+                          "    ld.param.u64 %%pa, [a];\n"
+                          "    ld.param.u64 %%pb, [b];\n"
+                          "    ld.param.u64 %%pc, [c];\n"
+                          "    cvta.to.global.u64 %%po, %%po;\n"
+                          "    cvta.to.global.u64 %%pa, %%pa;\n"
+                          "    cvta.to.global.u64 %%pb, %%pb;\n"
+                          "    cvta.to.global.u64 %%pc, %%pc;\n"
+                          "    mov.u32 %%r0, %%ctaid.x;\n"
+                          "    mov.u32 %%r1, %%ntid.x;\n"
+                          "    mov.u32 %%i, %%tid.x;\n"
+                          "    and.b32 %%lane, %%i, 31;\n"
+                          "    mad.lo.u32 %%i, %%r0, %%r1, %%i;\n");
 }
 
 static void add_load(struct tsr_buffer *ptx, char operand, enum conf_type type)
@@ -263,8 +262,7 @@ static int equal_lane(const struct conf_case *c, enum conf_type type,
     if (isnan(g) || isnan(w))
         return isnan(g) && isnan(w);
     if (c->compare == CONF_ULP) {
-        double apart =
-            (double)ordinal(type, got) - (double)ordinal(type, want);
+        double apart = (double)ordinal(type, got) - (double)ordinal(type, want);
         return fabs(apart) <= c->tolerance;
     }
     return c->compare == CONF_ABSOLUTE && fabs(g - w) <= c->tolerance;
@@ -300,18 +298,17 @@ static void log_wrong(FILE *log, const struct conf_case *c,
                       const unsigned char *got, size_t wrong, size_t i)
 {
     int bytes = types[c->d].bytes, digits = 2 * bytes;
-    fprintf(log, "%s %s: %zu wrong, out[%zu] is %0*llx, wanted %0*llx",
-            c->group, c->name, wrong, i, digits,
-            (unsigned long long)load_bits(got + i * (size_t)bytes, bytes),
-            digits,
-            (unsigned long long)load_bits(c->expected + i * (size_t)bytes,
-                                          bytes));
+    fprintf(
+        log, "%s %s: %zu wrong, out[%zu] is %0*llx, wanted %0*llx", c->group,
+        c->name, wrong, i, digits,
+        (unsigned long long)load_bits(got + i * (size_t)bytes, bytes), digits,
+        (unsigned long long)load_bits(c->expected + i * (size_t)bytes, bytes));
     for (int k = 1; k < 4 && c->threads * c->blocks == ELEMENTS; k++) {
         size_t size = c->bytes[k] / ELEMENTS;
         if (size)
             fprintf(log, ", %c = %0*llx", 'a' + k - 1, (int)(2 * size),
-                    (unsigned long long)load_bits(
-                        c->input[k - 1] + i * size, (int)size));
+                    (unsigned long long)load_bits(c->input[k - 1] + i * size,
+                                                  (int)size));
     }
     fputc('\n', log);
 }

@@ -27,25 +27,25 @@
 struct tsr_device;
 
 /* name, bytes, register type, load/store type */
-#define CONF_TYPE_LIST(X)                                                      \
-    X(NONE, 0, "b32", "b32")                                                   \
-    X(U8, 1, "u16", "u8")                                                      \
-    X(S8, 1, "s16", "s8")                                                      \
-    X(U16, 2, "u16", "u16")                                                    \
-    X(S16, 2, "s16", "s16")                                                    \
-    X(U32, 4, "u32", "u32")                                                    \
-    X(S32, 4, "s32", "s32")                                                    \
-    X(B32, 4, "b32", "b32")                                                    \
-    X(U64, 8, "u64", "u64")                                                    \
-    X(S64, 8, "s64", "s64")                                                    \
-    X(B64, 8, "b64", "b64")                                                    \
-    X(F16, 2, "b16", "b16")                                                    \
-    X(BF16, 2, "b16", "b16")                                                   \
-    X(H2, 4, "b32", "b32")  /* two f16 */                                      \
-    X(BH2, 4, "b32", "b32") /* two bf16 */                                     \
-    X(F32, 4, "f32", "f32")                                                    \
-    X(F64, 8, "f64", "f64")                                                    \
-    X(SMALL, 4, "u32", "u32")   /* 0..70: shift counts, positions, lengths */  \
+#define CONF_TYPE_LIST(X)                                                     \
+    X(NONE, 0, "b32", "b32")                                                  \
+    X(U8, 1, "u16", "u8")                                                     \
+    X(S8, 1, "s16", "s8")                                                     \
+    X(U16, 2, "u16", "u16")                                                   \
+    X(S16, 2, "s16", "s16")                                                   \
+    X(U32, 4, "u32", "u32")                                                   \
+    X(S32, 4, "s32", "s32")                                                   \
+    X(B32, 4, "b32", "b32")                                                   \
+    X(U64, 8, "u64", "u64")                                                   \
+    X(S64, 8, "s64", "s64")                                                   \
+    X(B64, 8, "b64", "b64")                                                   \
+    X(F16, 2, "b16", "b16")                                                   \
+    X(BF16, 2, "b16", "b16")                                                  \
+    X(H2, 4, "b32", "b32")  /* two f16 */                                     \
+    X(BH2, 4, "b32", "b32") /* two bf16 */                                    \
+    X(F32, 4, "f32", "f32")                                                   \
+    X(F64, 8, "f64", "f64")                                                   \
+    X(SMALL, 4, "u32", "u32")   /* 0..70: shift counts, positions, lengths */ \
     X(SMALL64, 8, "u64", "u64") /* the same in 64 bits */
 
 enum conf_type {
@@ -59,7 +59,7 @@ int conf_type_bytes(enum conf_type type);
 /* How out is compared with what is expected, element by element. */
 enum conf_compare {
     CONF_EXACT,    /* every bit */
-    CONF_ANY_NAN,      /* every bit, but one NaN is as good as another */
+    CONF_ANY_NAN,  /* every bit, but one NaN is as good as another */
     CONF_ULP,      /* within `tolerance` units in the last place, NaN = NaN */
     CONF_ABSOLUTE, /* |out - expected| <= tolerance, NaN = NaN */
 };
@@ -78,7 +78,7 @@ struct conf_element {
 
 struct conf_block {
     const char *name;
-    const char *text; /* body; %po %pa %pb %pc are the four pointers */
+    const char *text;       /* body; %po %pa %pb %pc are the four pointers */
     const char *file_scope; /* variables and functions before the kernel */
     unsigned threads;
     unsigned blocks;
@@ -93,29 +93,29 @@ struct conf_block {
 };
 
 /* The tables, one per file of cases. */
-#define CONF_TABLE_LIST(X)                                                     \
-    X(integer)                                                                 \
-    X(bits)                                                                    \
-    X(compare)                                                                 \
-    X(float)                                                                   \
-    X(double)                                                                  \
-    X(half)                                                                    \
+#define CONF_TABLE_LIST(X) \
+    X(integer)             \
+    X(bits)                \
+    X(compare)             \
+    X(float)               \
+    X(double)              \
+    X(half)                \
     X(convert)
-#define CONF_BLOCK_LIST(X)                                                     \
-    X(memory)                                                                  \
-    X(atomic)                                                                  \
-    X(async)                                                                   \
-    X(warp)                                                                    \
-    X(matrix)                                                                  \
+#define CONF_BLOCK_LIST(X) \
+    X(memory)              \
+    X(atomic)              \
+    X(async)               \
+    X(warp)                \
+    X(matrix)              \
     X(control)
 
-#define X(name)                                                                \
-    extern const struct conf_element conf_##name##_cases[];                    \
+#define X(name)                                             \
+    extern const struct conf_element conf_##name##_cases[]; \
     extern const size_t conf_##name##_count;
 CONF_TABLE_LIST(X)
 #undef X
-#define X(name)                                                                \
-    extern const struct conf_block conf_##name##_cases[];                      \
+#define X(name)                                           \
+    extern const struct conf_block conf_##name##_cases[]; \
     extern const size_t conf_##name##_count;
 CONF_BLOCK_LIST(X)
 #undef X
@@ -136,8 +136,7 @@ struct conf_case {
 };
 
 size_t conf_case_count(void);
-int conf_case_build(struct conf_case *out, size_t index,
-                    struct tsr_error *err);
+int conf_case_build(struct conf_case *out, size_t index, struct tsr_error *err);
 void conf_case_release(struct conf_case *c);
 /* Elements of `got` that differ from what is expected; the index of the first
 ** in *first, which may be NULL. */

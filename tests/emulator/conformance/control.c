@@ -164,18 +164,14 @@ static void fill_last_block(void *a, void *b, void *c, void *out)
         in[block] %= 1000;
 }
 
-#define WORDS(label, scope, body, function)                                    \
-    {.name = label,                                                            \
-     .file_scope = scope,                                                      \
-     .text = AT(0, pa, 4) AT(1, po, 4) " ld.global.u32 %r2, [%t0]; " body      \
-                                       " st.global.u32 [%t1], %r3;",           \
-     .threads = THREADS,                                                       \
-     .blocks = 1,                                                              \
-     .out_bytes = THREADS * 4,                                                 \
-     .a_bytes = THREADS * 4,                                                   \
-     .d = CONF_U32,                                                            \
-     .fill = function,                                                         \
-     .target = 80}
+#define WORDS(label, scope, body, function)                                   \
+    {                                                                         \
+        .name = label, .file_scope = scope,                                   \
+        .text = AT(0, pa, 4) AT(1, po, 4) " ld.global.u32 %r2, [%t0]; " body  \
+                                          " st.global.u32 [%t1], %r3;",       \
+        .threads = THREADS, .blocks = 1, .out_bytes = THREADS * 4,            \
+        .a_bytes = THREADS * 4, .d = CONF_U32, .fill = function, .target = 80 \
+    }
 
 const struct conf_block conf_control_cases[] = {
     WORDS("a loop that lanes leave at different times", NULL,

@@ -5,10 +5,10 @@
 #include "tests/emulator/conformance/element.h"
 #include "tests/emulator/conformance/rounding.h"
 
-#define F16(x) tsr__half_to_float((uint16_t)(x))
+#define F16(x)  tsr__half_to_float((uint16_t)(x))
 #define BF16(x) tsr__bfloat_to_float((uint16_t)(x))
-#define F32(x) tsr__bits_float((uint32_t)(x))
-#define F64(x) conf_double(x)
+#define F32(x)  tsr__bits_float((uint32_t)(x))
+#define F64(x)  conf_double(x)
 
 static uint64_t flush(uint64_t bits)
 {
@@ -65,37 +65,37 @@ static uint64_t tf32(uint64_t bits)
     return (bits + 0x1000) & ~UINT64_C(0x1fff);
 }
 
-#define CVT(X, id, types, D, A, expression)                                    \
+#define CVT(X, id, types, D, A, expression) \
     X(id, "cvt." types " %d, %a;", D, A, NONE, NONE, expression)
-#define CVTN(W, id, types, D, A, expression)                                   \
+#define CVTN(W, id, types, D, A, expression) \
     W(id, 80, ANY_NAN, 0, "cvt." types " %d, %a;", D, A, NONE, NONE, expression)
 
 /* Float to integer, in the four modes. */
-#define TO_INTEGER(X, type, source, D, A, value, bits, is_signed, from_f64)    \
-    CVT(X, rni_##type##_##source, "rni." #type "." #source, D, A,              \
-        conf_integer(value, bits, is_signed, from_f64, CONF_RN))               \
-    CVT(X, rzi_##type##_##source, "rzi." #type "." #source, D, A,              \
-        conf_integer(value, bits, is_signed, from_f64, CONF_RZ))               \
-    CVT(X, rmi_##type##_##source, "rmi." #type "." #source, D, A,              \
-        conf_integer(value, bits, is_signed, from_f64, CONF_RM))               \
-    CVT(X, rpi_##type##_##source, "rpi." #type "." #source, D, A,              \
+#define TO_INTEGER(X, type, source, D, A, value, bits, is_signed, from_f64) \
+    CVT(X, rni_##type##_##source, "rni." #type "." #source, D, A,           \
+        conf_integer(value, bits, is_signed, from_f64, CONF_RN))            \
+    CVT(X, rzi_##type##_##source, "rzi." #type "." #source, D, A,           \
+        conf_integer(value, bits, is_signed, from_f64, CONF_RZ))            \
+    CVT(X, rmi_##type##_##source, "rmi." #type "." #source, D, A,           \
+        conf_integer(value, bits, is_signed, from_f64, CONF_RM))            \
+    CVT(X, rpi_##type##_##source, "rpi." #type "." #source, D, A,           \
         conf_integer(value, bits, is_signed, from_f64, CONF_RP))
 
 /* Integer to float, in the four modes. */
-#define TO_FLOAT(X, type, source, D, A, convert, value)                        \
-    CVT(X, rn_##type##_##source, "rn." #type "." #source, D, A,                \
-        convert(&conf_##type, value, CONF_RN))                                 \
-    CVT(X, rz_##type##_##source, "rz." #type "." #source, D, A,                \
-        convert(&conf_##type, value, CONF_RZ))                                 \
-    CVT(X, rm_##type##_##source, "rm." #type "." #source, D, A,                \
-        convert(&conf_##type, value, CONF_RM))                                 \
-    CVT(X, rp_##type##_##source, "rp." #type "." #source, D, A,                \
+#define TO_FLOAT(X, type, source, D, A, convert, value)         \
+    CVT(X, rn_##type##_##source, "rn." #type "." #source, D, A, \
+        convert(&conf_##type, value, CONF_RN))                  \
+    CVT(X, rz_##type##_##source, "rz." #type "." #source, D, A, \
+        convert(&conf_##type, value, CONF_RZ))                  \
+    CVT(X, rm_##type##_##source, "rm." #type "." #source, D, A, \
+        convert(&conf_##type, value, CONF_RM))                  \
+    CVT(X, rp_##type##_##source, "rp." #type "." #source, D, A, \
         convert(&conf_##type, value, CONF_RP))
 
-#define NARROW(W, type, source, D, A, value)                                   \
-    CVTN(W, rn_##type##_##source, "rn." #type "." #source, D, A,               \
-         conf_round_double(&conf_##type, value, CONF_RN))                      \
-    CVTN(W, rz_##type##_##source, "rz." #type "." #source, D, A,               \
+#define NARROW(W, type, source, D, A, value)                     \
+    CVTN(W, rn_##type##_##source, "rn." #type "." #source, D, A, \
+         conf_round_double(&conf_##type, value, CONF_RN))        \
+    CVTN(W, rz_##type##_##source, "rz." #type "." #source, D, A, \
          conf_round_double(&conf_##type, value, CONF_RZ))
 
 #define CASES(X, W)                                                            \
@@ -123,9 +123,9 @@ static uint64_t tf32(uint64_t bits)
     CVT(X, sat_u16_s32, "sat.u16.s32", U16, S32, clamp(S32(a), 0, UINT16_MAX)) \
     CVT(X, sat_s32_s64, "sat.s32.s64", S32, S64,                               \
         clamp(S64(a), INT32_MIN, INT32_MAX))                                   \
-    CVT(X, sat_u32_s64, "sat.u32.s64", U32, S64,                               \
-        clamp(S64(a), 0, UINT32_MAX))                                          \
-    CVT(X, sat_s32_u32, "sat.s32.u32", S32, U32, a > INT32_MAX ? INT32_MAX : a)\
+    CVT(X, sat_u32_s64, "sat.u32.s64", U32, S64, clamp(S64(a), 0, UINT32_MAX)) \
+    CVT(X, sat_s32_u32, "sat.s32.u32", S32, U32,                               \
+        a > INT32_MAX ? INT32_MAX : a)                                         \
     CVT(X, sat_u32_s32, "sat.u32.s32", U32, S32, S32(a) < 0 ? 0 : a)           \
     TO_INTEGER(X, s32, f32, S32, F32, F32(a), 32, 1, 0)                        \
     TO_INTEGER(X, u32, f32, U32, F32, F32(a), 32, 0, 0)                        \
@@ -191,19 +191,19 @@ static uint64_t tf32(uint64_t bits)
          conf_round_double(&conf_f32, F16(a), CONF_RN))                        \
     CVTN(W, f64_f16, "f64.f16", F64, F16,                                      \
          conf_round_double(&conf_f64, F16(a), CONF_RN))                        \
-    W(f32_bf16, 90, ANY_NAN, 0, "cvt.f32.bf16 %d, %a;", F32, BF16, NONE, NONE,     \
+    W(f32_bf16, 90, ANY_NAN, 0, "cvt.f32.bf16 %d, %a;", F32, BF16, NONE, NONE, \
       conf_round_double(&conf_f32, BF16(a), CONF_RN))                          \
     X(f32_bf16_by_shift,                                                       \
       "cvt.u32.u16 %r2, %a; shl.b32 %r2, %r2, 16; mov.b32 %d, %r2;", F32,      \
       BF16, NONE, NONE, a << 16)                                               \
-    W(rn_f16x2_f32, 80, ANY_NAN, 0, "cvt.rn.f16x2.f32 %d, %a, %b;", H2, F32, F32,  \
-      NONE, pack(&conf_f16, a, b, CONF_RN))                                    \
-    W(rz_f16x2_f32, 80, ANY_NAN, 0, "cvt.rz.f16x2.f32 %d, %a, %b;", H2, F32, F32,  \
-      NONE, pack(&conf_f16, a, b, CONF_RZ))                                    \
-    W(rn_bf16x2_f32, 80, ANY_NAN, 0, "cvt.rn.bf16x2.f32 %d, %a, %b;", BH2, F32,    \
-      F32, NONE, pack(&conf_bf16, a, b, CONF_RN))                              \
-    W(rn_relu_bf16x2_f32, 80, ANY_NAN, 0, "cvt.rn.relu.bf16x2.f32 %d, %a, %b;",    \
-      BH2, F32, F32, NONE,                                                     \
+    W(rn_f16x2_f32, 80, ANY_NAN, 0, "cvt.rn.f16x2.f32 %d, %a, %b;", H2, F32,   \
+      F32, NONE, pack(&conf_f16, a, b, CONF_RN))                               \
+    W(rz_f16x2_f32, 80, ANY_NAN, 0, "cvt.rz.f16x2.f32 %d, %a, %b;", H2, F32,   \
+      F32, NONE, pack(&conf_f16, a, b, CONF_RZ))                               \
+    W(rn_bf16x2_f32, 80, ANY_NAN, 0, "cvt.rn.bf16x2.f32 %d, %a, %b;", BH2,     \
+      F32, F32, NONE, pack(&conf_bf16, a, b, CONF_RN))                         \
+    W(rn_relu_bf16x2_f32, 80, ANY_NAN, 0,                                      \
+      "cvt.rn.relu.bf16x2.f32 %d, %a, %b;", BH2, F32, F32, NONE,               \
       relu(pack(&conf_bf16, a, b, CONF_RN) >> 16) << 16 |                      \
           relu(pack(&conf_bf16, a, b, CONF_RN) & 0xffff))                      \
     CVTN(W, rni_f32, "rni.f32.f32", F32, F32, whole32(a, CONF_RN))             \

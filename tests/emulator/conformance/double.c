@@ -5,8 +5,8 @@
 #include "tests/emulator/conformance/rounding.h"
 
 #define F64(x) conf_double(x)
-#define SIGN (UINT64_C(1) << 63)
-#define ONE UINT64_C(0x3ff0000000000000)
+#define SIGN   (UINT64_C(1) << 63)
+#define ONE    UINT64_C(0x3ff0000000000000)
 
 static int64_t order(uint64_t bits)
 {
@@ -20,14 +20,14 @@ static uint64_t pick(uint64_t a, uint64_t b, int larger)
     return (order(a) > order(b)) == larger ? a : b;
 }
 
-#define MODES(W, id, text, rest, A, B, C, operation, x, y, z)                  \
-    W(id##_rn, 80, ANY_NAN, 0, text ".rn" rest, F64, A, B, C,                      \
-      conf_f64_operation(operation, x, y, z, CONF_RN))                         \
-    W(id##_rz, 80, ANY_NAN, 0, text ".rz" rest, F64, A, B, C,                      \
-      conf_f64_operation(operation, x, y, z, CONF_RZ))                         \
-    W(id##_rm, 80, ANY_NAN, 0, text ".rm" rest, F64, A, B, C,                      \
-      conf_f64_operation(operation, x, y, z, CONF_RM))                         \
-    W(id##_rp, 80, ANY_NAN, 0, text ".rp" rest, F64, A, B, C,                      \
+#define MODES(W, id, text, rest, A, B, C, operation, x, y, z) \
+    W(id##_rn, 80, ANY_NAN, 0, text ".rn" rest, F64, A, B, C, \
+      conf_f64_operation(operation, x, y, z, CONF_RN))        \
+    W(id##_rz, 80, ANY_NAN, 0, text ".rz" rest, F64, A, B, C, \
+      conf_f64_operation(operation, x, y, z, CONF_RZ))        \
+    W(id##_rm, 80, ANY_NAN, 0, text ".rm" rest, F64, A, B, C, \
+      conf_f64_operation(operation, x, y, z, CONF_RM))        \
+    W(id##_rp, 80, ANY_NAN, 0, text ".rp" rest, F64, A, B, C, \
       conf_f64_operation(operation, x, y, z, CONF_RP))
 
 #define CASES(X, W)                                                            \
@@ -44,16 +44,16 @@ static uint64_t pick(uint64_t a, uint64_t b, int larger)
     MODES(W, rcp, "rcp", ".f64 %d, %a;", F64, NONE, NONE, CONF_DIV, ONE, a, 0) \
     MODES(W, sqrt, "sqrt", ".f64 %d, %a;", F64, NONE, NONE, CONF_SQRT, a, 0,   \
           0)                                                                   \
-    W(mad_rn, 80, ANY_NAN, 0, "mad.rn.f64 %d, %a, %b, %c;", F64, F64, F64, F64,    \
-      conf_f64_operation(CONF_FMA, a, b, c, CONF_RN))                          \
-    W(add_plain, 80, ANY_NAN, 0, "add.f64 %d, %a, %b;", F64, F64, F64, NONE,       \
+    W(mad_rn, 80, ANY_NAN, 0, "mad.rn.f64 %d, %a, %b, %c;", F64, F64, F64,     \
+      F64, conf_f64_operation(CONF_FMA, a, b, c, CONF_RN))                     \
+    W(add_plain, 80, ANY_NAN, 0, "add.f64 %d, %a, %b;", F64, F64, F64, NONE,   \
       conf_f64_operation(CONF_ADD, a, b, 0, CONF_RN))                          \
-    W(min, 80, ANY_NAN, 0, "min.f64 %d, %a, %b;", F64, F64, F64, NONE,             \
+    W(min, 80, ANY_NAN, 0, "min.f64 %d, %a, %b;", F64, F64, F64, NONE,         \
       pick(a, b, 0))                                                           \
-    W(max, 80, ANY_NAN, 0, "max.f64 %d, %a, %b;", F64, F64, F64, NONE,             \
+    W(max, 80, ANY_NAN, 0, "max.f64 %d, %a, %b;", F64, F64, F64, NONE,         \
       pick(a, b, 1))                                                           \
-    W(neg, 80, ANY_NAN, 0, "neg.f64 %d, %a;", F64, F64, NONE, NONE, a ^ SIGN)      \
-    W(abs, 80, ANY_NAN, 0, "abs.f64 %d, %a;", F64, F64, NONE, NONE, a & ~SIGN)     \
+    W(neg, 80, ANY_NAN, 0, "neg.f64 %d, %a;", F64, F64, NONE, NONE, a ^ SIGN)  \
+    W(abs, 80, ANY_NAN, 0, "abs.f64 %d, %a;", F64, F64, NONE, NONE, a & ~SIGN) \
     X(mov, "mov.f64 %d, %a;", F64, F64, NONE, NONE, a)                         \
     X(mov_immediate,                                                           \
       "mov.f64 %d, 0d400921FB54442D18; mov.b64 %t0, %d;"                       \

@@ -16,29 +16,29 @@
 
 #include "tests/emulator/conformance/conformance.h"
 
-#define CONF_FUNCTION(id, text, d, ta, tb, tc, expression)                     \
-    static uint64_t expect_##id(uint64_t a, uint64_t b, uint64_t c)            \
-    {                                                                          \
-        (void)a, (void)b, (void)c;                                             \
-        return (uint64_t)(expression);                                         \
+#define CONF_FUNCTION(id, text, d, ta, tb, tc, expression)          \
+    static uint64_t expect_##id(uint64_t a, uint64_t b, uint64_t c) \
+    {                                                               \
+        (void)a, (void)b, (void)c;                                  \
+        return (uint64_t)(expression);                              \
     }
-#define CONF_ROW(id, text, d, ta, tb, tc, expression)                          \
-    {text,        CONF_##d,   CONF_##ta, CONF_##tb, CONF_##tc,                 \
+#define CONF_ROW(id, text, d, ta, tb, tc, expression)          \
+    {text,        CONF_##d,   CONF_##ta, CONF_##tb, CONF_##tc, \
      expect_##id, CONF_EXACT, 0,         80},
 
-#define CONF_WIDE_FUNCTION(id, target, compare, tolerance, text, d, ta, tb,    \
-                           tc, expression)                                     \
+#define CONF_WIDE_FUNCTION(id, target, compare, tolerance, text, d, ta, tb, \
+                           tc, expression)                                  \
     CONF_FUNCTION(id, text, d, ta, tb, tc, expression)
-#define CONF_WIDE_ROW(id, target, compare, tolerance, text, d, ta, tb, tc,     \
-                      expression)                                              \
-    {text,        CONF_##d,       CONF_##ta, CONF_##tb, CONF_##tc,             \
+#define CONF_WIDE_ROW(id, target, compare, tolerance, text, d, ta, tb, tc, \
+                      expression)                                          \
+    {text,        CONF_##d,       CONF_##ta, CONF_##tb, CONF_##tc,         \
      expect_##id, CONF_##compare, tolerance, target},
 
-#define CONF_ELEMENTS(table, list)                                             \
-    list(CONF_FUNCTION, CONF_WIDE_FUNCTION)                                    \
-        const struct conf_element conf_##table##_cases[] = {                   \
-            list(CONF_ROW, CONF_WIDE_ROW)};                                    \
-    const size_t conf_##table##_count =                                        \
+#define CONF_ELEMENTS(table, list)                           \
+    list(CONF_FUNCTION, CONF_WIDE_FUNCTION)                  \
+        const struct conf_element conf_##table##_cases[] = { \
+            list(CONF_ROW, CONF_WIDE_ROW)};                  \
+    const size_t conf_##table##_count =                      \
         sizeof conf_##table##_cases / sizeof *conf_##table##_cases;
 
 /* Operand bits as what they stand for. */

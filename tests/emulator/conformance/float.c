@@ -9,7 +9,7 @@
 #include "tests/emulator/conformance/element.h"
 #include "tests/emulator/conformance/rounding.h"
 
-#define F32(x) tsr__bits_float((uint32_t)(x))
+#define F32(x)    tsr__bits_float((uint32_t)(x))
 #define RN(value) conf_round_double(&conf_f32, value, CONF_RN)
 
 static const uint32_t canonical_nan = 0x7fffffff;
@@ -94,19 +94,19 @@ static float angle(uint64_t a)
     return ((float)a - 35.0f) * 0.0875f;
 }
 
-#define ANGLE                                                                  \
-    "cvt.rn.f32.u32 %f0, %a; sub.rn.f32 %f0, %f0, 0f420C0000;"                 \
+#define ANGLE                                                  \
+    "cvt.rn.f32.u32 %f0, %a; sub.rn.f32 %f0, %f0, 0f420C0000;" \
     " mul.rn.f32 %f0, %f0, 0f3DB33333; "
 
 /* A row for each rounding mode. */
-#define MODES(X, id, text, rest, B, C, compare, function, ...)                 \
-    X(id##_rn, 80, compare, 0, text ".rn" rest, F32, F32, B, C,                \
-      function(__VA_ARGS__, CONF_RN))                                          \
-    X(id##_rz, 80, compare, 0, text ".rz" rest, F32, F32, B, C,                \
-      function(__VA_ARGS__, CONF_RZ))                                          \
-    X(id##_rm, 80, compare, 0, text ".rm" rest, F32, F32, B, C,                \
-      function(__VA_ARGS__, CONF_RM))                                          \
-    X(id##_rp, 80, compare, 0, text ".rp" rest, F32, F32, B, C,                \
+#define MODES(X, id, text, rest, B, C, compare, function, ...)  \
+    X(id##_rn, 80, compare, 0, text ".rn" rest, F32, F32, B, C, \
+      function(__VA_ARGS__, CONF_RN))                           \
+    X(id##_rz, 80, compare, 0, text ".rz" rest, F32, F32, B, C, \
+      function(__VA_ARGS__, CONF_RZ))                           \
+    X(id##_rm, 80, compare, 0, text ".rm" rest, F32, F32, B, C, \
+      function(__VA_ARGS__, CONF_RM))                           \
+    X(id##_rp, 80, compare, 0, text ".rp" rest, F32, F32, B, C, \
       function(__VA_ARGS__, CONF_RP))
 
 #define ONE 0x3f800000
@@ -119,9 +119,9 @@ static float angle(uint64_t a)
           b, c)                                                                \
     MODES(W, mad, "mad", ".f32 %d, %a, %b, %c;", F32, F32, EXACT, fma_bits, a, \
           b, c)                                                                \
-    MODES(W, div, "div", ".f32 %d, %a, %b;", F32, NONE, ANY_NAN, divide, a, b)     \
-    MODES(W, rcp, "rcp", ".f32 %d, %a;", NONE, NONE, ANY_NAN, divide, ONE, a)      \
-    MODES(W, sqrt, "sqrt", ".f32 %d, %a;", NONE, NONE, ANY_NAN, root, a)           \
+    MODES(W, div, "div", ".f32 %d, %a, %b;", F32, NONE, ANY_NAN, divide, a, b) \
+    MODES(W, rcp, "rcp", ".f32 %d, %a;", NONE, NONE, ANY_NAN, divide, ONE, a)  \
+    MODES(W, sqrt, "sqrt", ".f32 %d, %a;", NONE, NONE, ANY_NAN, root, a)       \
     X(add_plain, "add.f32 %d, %a, %b;", F32, F32, F32, NONE,                   \
       add(a, b, CONF_RN))                                                      \
     X(sub_plain, "sub.f32 %d, %a, %b;", F32, F32, F32, NONE,                   \
@@ -144,10 +144,10 @@ static float angle(uint64_t a)
       saturate(flush(mul(flush(a), flush(b), CONF_RN))))                       \
     X(fma_sat, "fma.rn.sat.f32 %d, %a, %b, %c;", F32, F32, F32, F32,           \
       saturate(fma_bits(a, b, c, CONF_RN)))                                    \
-    W(div_ftz, 80, ANY_NAN, 0, "div.rn.ftz.f32 %d, %a, %b;", F32, F32, F32, NONE,  \
-      flush(divide(flush(a), flush(b), CONF_RN)))                              \
-    W(sqrt_ftz, 80, ANY_NAN, 0, "sqrt.rn.ftz.f32 %d, %a;", F32, F32, NONE, NONE,   \
-      root(flush(a), CONF_RN))                                                 \
+    W(div_ftz, 80, ANY_NAN, 0, "div.rn.ftz.f32 %d, %a, %b;", F32, F32, F32,    \
+      NONE, flush(divide(flush(a), flush(b), CONF_RN)))                        \
+    W(sqrt_ftz, 80, ANY_NAN, 0, "sqrt.rn.ftz.f32 %d, %a;", F32, F32, NONE,     \
+      NONE, root(flush(a), CONF_RN))                                           \
     X(min, "min.f32 %d, %a, %b;", F32, F32, F32, NONE, pick(a, b, 0, 0))       \
     X(max, "max.f32 %d, %a, %b;", F32, F32, F32, NONE, pick(a, b, 1, 0))       \
     X(min_nan, "min.NaN.f32 %d, %a, %b;", F32, F32, F32, NONE,                 \
@@ -158,13 +158,13 @@ static float angle(uint64_t a)
       pick(flush(a), flush(b), 0, 0))                                          \
     X(max_ftz_nan, "max.ftz.NaN.f32 %d, %a, %b;", F32, F32, F32, NONE,         \
       pick(flush(a), flush(b), 1, 1))                                          \
-    W(neg, 80, ANY_NAN, 0, "neg.f32 %d, %a;", F32, F32, NONE, NONE,                \
+    W(neg, 80, ANY_NAN, 0, "neg.f32 %d, %a;", F32, F32, NONE, NONE,            \
       a ^ 0x80000000)                                                          \
-    W(neg_ftz, 80, ANY_NAN, 0, "neg.ftz.f32 %d, %a;", F32, F32, NONE, NONE,        \
+    W(neg_ftz, 80, ANY_NAN, 0, "neg.ftz.f32 %d, %a;", F32, F32, NONE, NONE,    \
       flush(a) ^ 0x80000000)                                                   \
-    W(abs, 80, ANY_NAN, 0, "abs.f32 %d, %a;", F32, F32, NONE, NONE,                \
+    W(abs, 80, ANY_NAN, 0, "abs.f32 %d, %a;", F32, F32, NONE, NONE,            \
       a & 0x7fffffff)                                                          \
-    W(abs_ftz, 80, ANY_NAN, 0, "abs.ftz.f32 %d, %a;", F32, F32, NONE, NONE,        \
+    W(abs_ftz, 80, ANY_NAN, 0, "abs.ftz.f32 %d, %a;", F32, F32, NONE, NONE,    \
       flush(a) & 0x7fffffff)                                                   \
     W(div_approx, 80, ULP, 3,                                                  \
       "cvt.rn.f32.s32 %f0, %a; or.b32 %b, %b, 1; cvt.rn.f32.s32 %f1, %b;"      \

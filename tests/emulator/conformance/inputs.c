@@ -155,8 +155,8 @@ uint64_t conf_input(enum conf_type type, size_t i, int operand)
     if (type == CONF_SMALL || type == CONF_SMALL64)
         bits = i < 400 ? i / 5 % 71 : random % 71;
     else
-        bits = i < 400 ? extreme(type, i, operand)
-                       : random_input(type, random, i);
+        bits =
+            i < 400 ? extreme(type, i, operand) : random_input(type, random, i);
     if (bytes == 0)
         return 0;
     return bytes == 8 ? bits : bits & ((UINT64_C(1) << (8 * bytes)) - 1);

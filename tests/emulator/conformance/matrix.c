@@ -34,41 +34,43 @@ static void load_matrices(const uint16_t *in, uint32_t *out, unsigned count,
         }
 }
 
-#define LDMATRIX(X)                                                            \
-    X(x1, 1, "x1", "", 0, "{%r4}", "u32", "%r4")                               \
-    X(x2, 2, "x2", "", 0, "{%r4, %r5}", "v2.u32", "{%r4, %r5}")                \
-    X(x4, 4, "x4", "", 0, "{%r4, %r5, %r6, %r7}", "v4.u32",                    \
-      "{%r4, %r5, %r6, %r7}")                                                  \
-    X(x1t, 1, "x1", ".trans", 1, "{%r4}", "u32", "%r4")                        \
-    X(x2t, 2, "x2", ".trans", 1, "{%r4, %r5}", "v2.u32", "{%r4, %r5}")         \
-    X(x4t, 4, "x4", ".trans", 1, "{%r4, %r5, %r6, %r7}", "v4.u32",             \
+#define LDMATRIX(X)                                                    \
+    X(x1, 1, "x1", "", 0, "{%r4}", "u32", "%r4")                       \
+    X(x2, 2, "x2", "", 0, "{%r4, %r5}", "v2.u32", "{%r4, %r5}")        \
+    X(x4, 4, "x4", "", 0, "{%r4, %r5, %r6, %r7}", "v4.u32",            \
+      "{%r4, %r5, %r6, %r7}")                                          \
+    X(x1t, 1, "x1", ".trans", 1, "{%r4}", "u32", "%r4")                \
+    X(x2t, 2, "x2", ".trans", 1, "{%r4, %r5}", "v2.u32", "{%r4, %r5}") \
+    X(x4t, 4, "x4", ".trans", 1, "{%r4, %r5, %r6, %r7}", "v4.u32",     \
       "{%r4, %r5, %r6, %r7}")
 
-#define DEFINE_LDMATRIX(id, count, ...)                                        \
-    static void ldmatrix_##id(void *a, void *b, void *c, void *out)            \
-    {                                                                          \
-        (void)b, (void)c;                                                      \
-        load_matrices(a, out, count, sizeof #id == sizeof "x1t");              \
+#define DEFINE_LDMATRIX(id, count, ...)                             \
+    static void ldmatrix_##id(void *a, void *b, void *c, void *out) \
+    {                                                               \
+        (void)b, (void)c;                                           \
+        load_matrices(a, out, count, sizeof #id == sizeof "x1t");   \
     }
 LDMATRIX(DEFINE_LDMATRIX)
 
-#define ROW_LDMATRIX(id, count, shape, trans, transposed, to, store, from)     \
-    {.name = "ldmatrix." shape trans,                                          \
-     .text = " .shared .align 16 .b8 tile[512];" AT(0, pa, 16)                 \
-         " mad.wide.u32 %t1, %i, 4*" #count ", %po;"                           \
-         " ld.global.v4.u32 {%r4, %r5, %r6, %r7}, [%t0]; mov.u32 %r2, tile;"   \
-         " mad.lo.u32 %r3, %i, 16, %r2;"                                       \
-         " st.shared.v4.u32 [%r3], {%r4, %r5, %r6, %r7}; bar.sync 0;"          \
-         " mad.lo.u32 %r3, %i, 5, 3; and.b32 %r3, %r3, 31;"                    \
-         " mad.lo.u32 %r3, %r3, 16, %r2;"                                      \
-         " ldmatrix.sync.aligned.m8n8." shape trans ".shared.b16 " to          \
-         ", [%r3]; st.global." store " [%t1], " from ";",                      \
-     .threads = 32,                                                            \
-     .blocks = 1,                                                              \
-     .out_bytes = 128 * (count),                                               \
-     .a_bytes = 512,                                                           \
-     .d = CONF_B32,                                                            \
-     .fill = ldmatrix_##id,                                                    \
+#define ROW_LDMATRIX(id, count, shape, trans, transposed, to, store, from)  \
+    {.name = "ldmatrix." shape trans,                                       \
+     .text = " .shared .align 16 .b8 tile[512];" AT(                        \
+         0, pa,                                                             \
+         16) " mad.wide.u32 %t1, %i, 4*" #count ", %po;"                    \
+             " ld.global.v4.u32 {%r4, %r5, %r6, %r7}, [%t0]; mov.u32 %r2, " \
+             "tile;"                                                        \
+             " mad.lo.u32 %r3, %i, 16, %r2;"                                \
+             " st.shared.v4.u32 [%r3], {%r4, %r5, %r6, %r7}; bar.sync 0;"   \
+             " mad.lo.u32 %r3, %i, 5, 3; and.b32 %r3, %r3, 31;"             \
+             " mad.lo.u32 %r3, %r3, 16, %r2;"                               \
+             " ldmatrix.sync.aligned.m8n8." shape trans ".shared.b16 " to   \
+             ", [%r3]; st.global." store " [%t1], " from ";",               \
+     .threads = 32,                                                         \
+     .blocks = 1,                                                           \
+     .out_bytes = 128 * (count),                                            \
+     .a_bytes = 512,                                                        \
+     .d = CONF_B32,                                                         \
+     .fill = ldmatrix_##id,                                                 \
      .target = 80},
 
 /* ---- mma ----------------------------------------------------------------- */
@@ -114,8 +116,8 @@ static void make_small(unsigned char *at, size_t bytes, enum element e)
     size_t size = element_bits(e) / 8;
     for (size_t i = 0; e >= HALF && i < bytes / size; i++) {
         float value = (float)((at[i * size] & 15) - 8);
-        uint16_t half = e == HALF ? tsr__float_to_half(value)
-                                  : tsr__float_to_bfloat(value);
+        uint16_t half =
+            e == HALF ? tsr__float_to_half(value) : tsr__float_to_bfloat(value);
         if (e == TFLOAT)
             memcpy(at + i * size, &value, 4);
         else
@@ -133,13 +135,12 @@ static void place(struct matrices *m, const unsigned char *a, enum element ea,
         for (unsigned r = 0; r < a_registers; r++)
             for (unsigned j = 0; j < per; j++)
                 m->a[g + 8 * (r & 1)][(r >> 1) * 4 * per + t * per + j] =
-                    element_value(ea, a + (lane * a_registers + r) * 4 +
-                                          j * bytes);
+                    element_value(ea,
+                                  a + (lane * a_registers + r) * 4 + j * bytes);
         for (unsigned r = 0; r < b_registers; r++)
             for (unsigned j = 0; j < per; j++)
-                m->b[r * 4 * per + t * per + j][g] =
-                    element_value(eb, b + (lane * b_registers + r) * 4 +
-                                          j * bytes);
+                m->b[r * 4 * per + t * per + j][g] = element_value(
+                    eb, b + (lane * b_registers + r) * 4 + j * bytes);
     }
 }
 
@@ -204,22 +205,22 @@ static void half_mma(void *a, void *b, uint16_t *c, uint16_t *out)
     }
 }
 
-#define INTEGER_MMA(X)                                                         \
-    X(k32_s8_s8, 32, "s8.s8", SIGNED8, SIGNED8, "", 0)                         \
-    X(k32_u8_s8, 32, "u8.s8", UNSIGNED8, SIGNED8, "", 0)                       \
-    X(k32_s8_u8, 32, "s8.u8", SIGNED8, UNSIGNED8, "", 0)                       \
-    X(k32_u8_u8, 32, "u8.u8", UNSIGNED8, UNSIGNED8, "", 0)                     \
-    X(k16_s8_s8, 16, "s8.s8", SIGNED8, SIGNED8, "", 0)                         \
-    X(k16_u8_s8, 16, "u8.s8", UNSIGNED8, SIGNED8, "", 0)                       \
-    X(k16_s8_u8, 16, "s8.u8", SIGNED8, UNSIGNED8, "", 0)                       \
-    X(k16_u8_u8, 16, "u8.u8", UNSIGNED8, UNSIGNED8, "", 0)                     \
-    X(sat_s8_s8, 32, "s8.s8", SIGNED8, SIGNED8, ".satfinite", 1)               \
+#define INTEGER_MMA(X)                                           \
+    X(k32_s8_s8, 32, "s8.s8", SIGNED8, SIGNED8, "", 0)           \
+    X(k32_u8_s8, 32, "u8.s8", UNSIGNED8, SIGNED8, "", 0)         \
+    X(k32_s8_u8, 32, "s8.u8", SIGNED8, UNSIGNED8, "", 0)         \
+    X(k32_u8_u8, 32, "u8.u8", UNSIGNED8, UNSIGNED8, "", 0)       \
+    X(k16_s8_s8, 16, "s8.s8", SIGNED8, SIGNED8, "", 0)           \
+    X(k16_u8_s8, 16, "u8.s8", UNSIGNED8, SIGNED8, "", 0)         \
+    X(k16_s8_u8, 16, "s8.u8", SIGNED8, UNSIGNED8, "", 0)         \
+    X(k16_u8_u8, 16, "u8.u8", UNSIGNED8, UNSIGNED8, "", 0)       \
+    X(sat_s8_s8, 32, "s8.s8", SIGNED8, SIGNED8, ".satfinite", 1) \
     X(sat_u8_s8, 32, "u8.s8", UNSIGNED8, SIGNED8, ".satfinite", 1)
 
-#define DEFINE_INTEGER_MMA(id, depth, types, ea, eb, word, saturate)           \
-    static void mma_##id(void *a, void *b, void *c, void *out)                 \
-    {                                                                          \
-        integer_mma(a, ea, b, eb, c, out, depth, saturate);                    \
+#define DEFINE_INTEGER_MMA(id, depth, types, ea, eb, word, saturate) \
+    static void mma_##id(void *a, void *b, void *c, void *out)       \
+    {                                                                \
+        integer_mma(a, ea, b, eb, c, out, depth, saturate);          \
     }
 INTEGER_MMA(DEFINE_INTEGER_MMA)
 
@@ -254,41 +255,34 @@ static void mma_f16_f16(void *a, void *b, void *c, void *out)
 }
 
 /* Registers of A, B: 4 and 2 (deep), or 2 and 1. */
-#define DEEP_LOADS                                                             \
-    AT(0, pa, 16) AT(1, pb, 8)                                                 \
-    " ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%t0];"                           \
-    " ld.global.v2.u32 {%r6, %r7}, [%t1];"
+#define DEEP_LOADS                                                \
+    AT(0, pa, 16)                                                 \
+    AT(1, pb, 8) " ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%t0];" \
+                 " ld.global.v2.u32 {%r6, %r7}, [%t1];"
 #define DEEP_OPERANDS " {%r2, %r3, %r4, %r5}, {%r6, %r7},"
-#define FLAT_LOADS                                                             \
-    AT(0, pa, 8) AT(1, pb, 4) " ld.global.v2.u32 {%r2, %r3}, [%t0];"           \
-                              " ld.global.u32 %r6, [%t1];"
+#define FLAT_LOADS                                      \
+    AT(0, pa, 8)                                        \
+    AT(1, pb, 4) " ld.global.v2.u32 {%r2, %r3}, [%t0];" \
+                 " ld.global.u32 %r6, [%t1];"
 #define FLAT_OPERANDS " {%r2, %r3}, {%r6},"
 
-#define MMA(label, loads, opcode, operands, r, type, registers, element,       \
-            function)                                                          \
-    {.name = label,                                                            \
-     .text = loads AT(2, pc, 16) AT(3, po, 16) " ld.global.v4." type " {" r    \
-                                               "8, " r "9, " r "10, " r        \
-                                               "11}, [%t2]; " opcode " {" r    \
-                                               "12, " r "13, " r "14, " r      \
-                                               "15}," operands " {" r "8, " r  \
-                                               "9, " r "10, " r                \
-                                               "11}; st.global.v4." type       \
-                                               " [%t3], {" r "12, " r          \
-                                               "13, " r "14, " r "15};",       \
-     .threads = 32,                                                            \
-     .blocks = 1,                                                              \
-     .out_bytes = 512,                                                         \
-     .a_bytes = 128 * (registers),                                             \
-     .b_bytes = 64 * (registers),                                              \
-     .c_bytes = 512,                                                           \
-     .d = element,                                                             \
-     .fill = function,                                                         \
-     .target = 80}
+#define MMA(label, loads, opcode, operands, r, type, registers, element,   \
+            function)                                                      \
+    {                                                                      \
+        .name = label,                                                     \
+        .text = loads AT(2, pc, 16)                                        \
+            AT(3, po, 16) " ld.global.v4." type " {" r "8, " r "9, " r     \
+                          "10, " r "11}, [%t2]; " opcode " {" r "12, " r   \
+                          "13, " r "14, " r "15}," operands " {" r "8, " r \
+                          "9, " r "10, " r "11}; st.global.v4." type       \
+                          " [%t3], {" r "12, " r "13, " r "14, " r "15};", \
+        .threads = 32, .blocks = 1, .out_bytes = 512,                      \
+        .a_bytes = 128 * (registers), .b_bytes = 64 * (registers),         \
+        .c_bytes = 512, .d = element, .fill = function, .target = 80       \
+    }
 
 #define DEEP_INTEGER(id, depth, types, ea, eb, word, saturate)                 \
-    MMA("mma.m16n8k" #depth "." types word,                                    \
-        DEPTH_##depth##_LOADS,                                                 \
+    MMA("mma.m16n8k" #depth "." types word, DEPTH_##depth##_LOADS,             \
         "mma.sync.aligned.m16n8k" #depth ".row.col" word ".s32." types ".s32", \
         DEPTH_##depth##_OPERANDS, "%r", "u32", (depth) / 8, CONF_S32,          \
         mma_##id),
@@ -316,15 +310,15 @@ static void mma_chain(void *a, void *b, void *c, void *out)
 
 const struct conf_block conf_matrix_cases[] = {
     LDMATRIX(ROW_LDMATRIX) INTEGER_MMA(DEEP_INTEGER)
-    MMA("mma.m16n8k16.f32.f16", DEEP_LOADS,
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", DEEP_OPERANDS,
-        "%f", "f32", 4, CONF_F32, mma_f16),
+        MMA("mma.m16n8k16.f32.f16", DEEP_LOADS,
+            "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", DEEP_OPERANDS,
+            "%f", "f32", 4, CONF_F32, mma_f16),
     MMA("mma.m16n8k16.f32.bf16", DEEP_LOADS,
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", DEEP_OPERANDS,
         "%f", "f32", 4, CONF_F32, mma_bf16),
     MMA("mma.m16n8k8.f32.f16", FLAT_LOADS,
-        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32", FLAT_OPERANDS,
-        "%f", "f32", 2, CONF_F32, mma_f16_k8),
+        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32", FLAT_OPERANDS, "%f",
+        "f32", 2, CONF_F32, mma_f16_k8),
     MMA("mma.m16n8k8.f32.bf16", FLAT_LOADS,
         "mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32", FLAT_OPERANDS,
         "%f", "f32", 2, CONF_F32, mma_bf16_k8),
@@ -332,11 +326,12 @@ const struct conf_block conf_matrix_cases[] = {
         "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32", DEEP_OPERANDS,
         "%f", "f32", 4, CONF_F32, mma_tf32),
     {.name = "mma.m16n8k16.f16.f16",
-     .text = DEEP_LOADS AT(2, pc, 8) AT(3, po, 8)
-         " ld.global.v2.u32 {%r8, %r9}, [%t2];"
-         " mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%r10, %r11},"
-         " {%r2, %r3, %r4, %r5}, {%r6, %r7}, {%r8, %r9};"
-         " st.global.v2.u32 [%t3], {%r10, %r11};",
+     .text = DEEP_LOADS AT(2, pc, 8) AT(
+         3, po,
+         8) " ld.global.v2.u32 {%r8, %r9}, [%t2];"
+            " mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%r10, %r11},"
+            " {%r2, %r3, %r4, %r5}, {%r6, %r7}, {%r8, %r9};"
+            " st.global.v2.u32 [%t3], {%r10, %r11};",
      .threads = 32,
      .blocks = 1,
      .out_bytes = 256,
@@ -347,9 +342,9 @@ const struct conf_block conf_matrix_cases[] = {
      .fill = mma_f16_f16,
      .target = 80},
     {.name = "mma accumulating in place",
-     .text = DEEP_LOADS AT(2, pc, 16) AT(3, po, 16)
-         " ld.global.v4.u32 {%r8, %r9, %r10, %r11}, [%t2];" IN_PLACE IN_PLACE
-             IN_PLACE " st.global.v4.u32 [%t3], {%r8, %r9, %r10, %r11};",
+     .text = DEEP_LOADS AT(2, pc, 16) AT(
+         3, po, 16) " ld.global.v4.u32 {%r8, %r9, %r10, %r11}, [%t2];" IN_PLACE
+         IN_PLACE IN_PLACE " st.global.v4.u32 [%t3], {%r8, %r9, %r10, %r11};",
      .threads = 32,
      .blocks = 1,
      .out_bytes = 512,

@@ -25,11 +25,11 @@ static void reverse(const unsigned char *a, unsigned char *out, size_t bytes,
                    a + i * 16 + (count - 1 - k) * bytes, bytes);
 }
 
-#define REVERSE(name, bytes, count)                                            \
-    static void fill_##name(void *a, void *b, void *c, void *out)              \
-    {                                                                          \
-        (void)b, (void)c;                                                      \
-        reverse(a, out, bytes, count);                                         \
+#define REVERSE(name, bytes, count)                               \
+    static void fill_##name(void *a, void *b, void *c, void *out) \
+    {                                                             \
+        (void)b, (void)c;                                         \
+        reverse(a, out, bytes, count);                            \
     }
 REVERSE(v2b8, 1, 2)
 REVERSE(v4b8, 1, 4)
@@ -108,50 +108,40 @@ static void fill_dynamic(void *a, void *b, void *c, void *out)
 }
 
 /* One 4-byte copy with the given load and store. */
-#define COPY(label, load, store)                                               \
-    {.name = label,                                                            \
-     .text = AT(0, pa, 4) AT(1, po, 4) load " %r2, [%t0]; " store              \
-                                            " [%t1], %r2;",                    \
-     .threads = THREADS,                                                       \
-     .blocks = 1,                                                              \
-     .out_bytes = THREADS * 4,                                                 \
-     .a_bytes = THREADS * 4,                                                   \
-     .d = CONF_B32,                                                            \
-     .fill = fill_copy4,                                                       \
-     .target = 80}
+#define COPY(label, load, store)                                     \
+    {                                                                \
+        .name = label,                                               \
+        .text = AT(0, pa, 4) AT(1, po, 4) load " %r2, [%t0]; " store \
+                                               " [%t1], %r2;",       \
+        .threads = THREADS, .blocks = 1, .out_bytes = THREADS * 4,   \
+        .a_bytes = THREADS * 4, .d = CONF_B32, .fill = fill_copy4,   \
+        .target = 80                                                 \
+    }
 
 /* One vector a thread, its elements reversed. */
-#define VECTOR(type, element, forward, backward, function)                     \
-    {.name = "ld.global." type " reversed",                                    \
-     .text = AT(0, pa, 16) AT(1, po, 16) " ld.global." type " {" forward       \
-                                         "}, [%t0]; st.global." type           \
-                                         " [%t1], {" backward "};",            \
-     .threads = THREADS,                                                       \
-     .blocks = 1,                                                              \
-     .out_bytes = THREADS * 16,                                                \
-     .a_bytes = THREADS * 16,                                                  \
-     .d = element,                                                             \
-     .fill = function,                                                         \
-     .target = 80}
+#define VECTOR(type, element, forward, backward, function)                    \
+    {                                                                         \
+        .name = "ld.global." type " reversed",                                \
+        .text = AT(0, pa, 16) AT(1, po, 16) " ld.global." type " {" forward   \
+                                            "}, [%t0]; st.global." type       \
+                                            " [%t1], {" backward "};",        \
+        .threads = THREADS, .blocks = 1, .out_bytes = THREADS * 16,           \
+        .a_bytes = THREADS * 16, .d = element, .fill = function, .target = 80 \
+    }
 
 /* One 32-bit word in and out a thread, `scope` before the kernel. */
-#define WORDS(label, scope, body, function)                                    \
-    {.name = label,                                                            \
-     .file_scope = scope,                                                      \
-     .text = body,                                                             \
-     .threads = THREADS,                                                       \
-     .blocks = 1,                                                              \
-     .out_bytes = THREADS * 4,                                                 \
-     .a_bytes = THREADS * 4,                                                   \
-     .d = CONF_B32,                                                            \
-     .fill = function,                                                         \
-     .target = 80}
+#define WORDS(label, scope, body, function)                                   \
+    {                                                                         \
+        .name = label, .file_scope = scope, .text = body, .threads = THREADS, \
+        .blocks = 1, .out_bytes = THREADS * 4, .a_bytes = THREADS * 4,        \
+        .d = CONF_B32, .fill = function, .target = 80                         \
+    }
 
 const struct conf_block conf_memory_cases[] = {
     COPY("ld.global st.global", "ld.global.u32", "st.global.u32"),
     COPY("ld.global.nc", "ld.global.nc.u32", "st.global.u32"),
-    COPY("ld.global.nc.L1::no_allocate",
-         "ld.global.nc.L1::no_allocate.u32", "st.global.L1::no_allocate.u32"),
+    COPY("ld.global.nc.L1::no_allocate", "ld.global.nc.L1::no_allocate.u32",
+         "st.global.L1::no_allocate.u32"),
     COPY("ld.global.ca st.global.wb", "ld.global.ca.u32", "st.global.wb.u32"),
     COPY("ld.global.cg st.global.cg", "ld.global.cg.u32", "st.global.cg.u32"),
     COPY("ld.global.cs st.global.cs", "ld.global.cs.u32", "st.global.cs.u32"),
@@ -160,8 +150,7 @@ const struct conf_block conf_memory_cases[] = {
     COPY("ld.global.L1::evict_last", "ld.global.L1::evict_last.u32",
          "st.global.L1::evict_first.u32"),
     COPY("ld.global.L2::128B", "ld.global.L2::128B.u32", "st.global.u32"),
-    COPY("ld.global.ca.L2::256B", "ld.global.ca.L2::256B.u32",
-         "st.global.u32"),
+    COPY("ld.global.ca.L2::256B", "ld.global.ca.L2::256B.u32", "st.global.u32"),
     COPY("ld.volatile st.volatile", "ld.volatile.global.u32",
          "st.volatile.global.u32"),
     COPY("ld.relaxed.gpu st.relaxed.sys", "ld.relaxed.gpu.global.u32",
@@ -184,13 +173,13 @@ const struct conf_block conf_memory_cases[] = {
     VECTOR("v2.b64", CONF_B64, "%t2, %t3", "%t3, %t2", fill_v2b64),
     VECTOR("v2.f64", CONF_B64, "%w2, %w3", "%w3, %w2", fill_v2b64),
     {.name = "narrow loads into wide registers",
-     .text = AT(0, pa, 4) AT(1, po, 48)
-         " ld.global.s8 %t2, [%t0]; st.global.u64 [%t1], %t2;"
-         " ld.global.u8 %t2, [%t0]; st.global.u64 [%t1+8], %t2;"
-         " ld.global.s16 %t2, [%t0]; st.global.u64 [%t1+16], %t2;"
-         " ld.global.u16 %t2, [%t0]; st.global.u64 [%t1+24], %t2;"
-         " ld.global.s32 %t2, [%t0]; st.global.u64 [%t1+32], %t2;"
-         " ld.global.u32 %t2, [%t0]; st.global.u64 [%t1+40], %t2;",
+     .text = AT(0, pa, 4) AT(
+         1, po, 48) " ld.global.s8 %t2, [%t0]; st.global.u64 [%t1], %t2;"
+                    " ld.global.u8 %t2, [%t0]; st.global.u64 [%t1+8], %t2;"
+                    " ld.global.s16 %t2, [%t0]; st.global.u64 [%t1+16], %t2;"
+                    " ld.global.u16 %t2, [%t0]; st.global.u64 [%t1+24], %t2;"
+                    " ld.global.s32 %t2, [%t0]; st.global.u64 [%t1+32], %t2;"
+                    " ld.global.u32 %t2, [%t0]; st.global.u64 [%t1+40], %t2;",
      .threads = THREADS,
      .blocks = 1,
      .out_bytes = THREADS * 48,
@@ -199,12 +188,12 @@ const struct conf_block conf_memory_cases[] = {
      .fill = fill_extend,
      .target = 80},
     {.name = "ld.global.v4 st.shared.v4 and back",
-     .text = " .shared .align 16 .b8 tile[1024];" AT(0, pa, 16) AT(1, po, 16)
-         " ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%t0];"
-         " mov.u32 %r6, tile; mad.lo.u32 %r6, %i, 16, %r6;"
-         " st.shared.v4.u32 [%r6], {%r2, %r3, %r4, %r5}; bar.sync 0;"
-         " ld.shared.v2.b64 {%t2, %t3}, [%r6];"
-         " st.global.v2.u64 [%t1], {%t2, %t3};",
+     .text = " .shared .align 16 .b8 tile[1024];" AT(0, pa, 16) AT(
+         1, po, 16) " ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%t0];"
+                    " mov.u32 %r6, tile; mad.lo.u32 %r6, %i, 16, %r6;"
+                    " st.shared.v4.u32 [%r6], {%r2, %r3, %r4, %r5}; bar.sync 0;"
+                    " ld.shared.v2.b64 {%t2, %t3}, [%r6];"
+                    " st.global.v2.u64 [%t1], {%t2, %t3};",
      .threads = THREADS,
      .blocks = 1,
      .out_bytes = THREADS * 16,
@@ -213,88 +202,99 @@ const struct conf_block conf_memory_cases[] = {
      .fill = fill_copy,
      .target = 80},
     WORDS("shared memory, mirrored", NULL,
-          " .shared .align 4 .u32 tile[64];" AT(0, pa, 4) AT(1, po, 4)
-          " ld.global.u32 %r2, [%t0]; mov.u32 %r3, tile;"
-          " shl.b32 %r4, %i, 2; add.u32 %r5, %r3, %r4;"
-          " st.shared.u32 [%r5], %r2; bar.sync 0;"
-          " sub.u32 %r5, %r3, %r4; ld.shared.u32 %r2, [%r5+252];"
-          " st.global.u32 [%t1], %r2;",
+          " .shared .align 4 .u32 tile[64];" AT(0, pa, 4) AT(
+              1, po, 4) " ld.global.u32 %r2, [%t0]; mov.u32 %r3, tile;"
+                        " shl.b32 %r4, %i, 2; add.u32 %r5, %r3, %r4;"
+                        " st.shared.u32 [%r5], %r2; bar.sync 0;"
+                        " sub.u32 %r5, %r3, %r4; ld.shared.u32 %r2, [%r5+252];"
+                        " st.global.u32 [%t1], %r2;",
           fill_mirror),
-    WORDS("shared memory through generic addresses", NULL,
-          " .shared .align 4 .u32 tile[64];" AT(0, pa, 4) AT(1, po, 4)
-          " ld.global.u32 %r2, [%t0]; mov.u64 %t2, tile;"
-          " cvta.shared.u64 %t2, %t2;" AT(3, t2, 4)
-          " st.u32 [%t3], %r2; bar.sync 0; mul.wide.u32 %t4, %i, 4;"
-          " sub.u64 %t2, %t2, %t4; ld.u32 %r2, [%t2+252];"
-          " st.global.u32 [%t1], %r2;",
-          fill_mirror),
+    WORDS(
+        "shared memory through generic addresses", NULL,
+        " .shared .align 4 .u32 tile[64];" AT(0, pa, 4) AT(
+            1, po,
+            4) " ld.global.u32 %r2, [%t0]; mov.u64 %t2, tile;"
+               " cvta.shared.u64 %t2, %t2;" AT(
+                   3, t2,
+                   4) " st.u32 [%t3], %r2; bar.sync 0; mul.wide.u32 %t4, %i, 4;"
+                      " sub.u64 %t2, %t2, %t4; ld.u32 %r2, [%t2+252];"
+                      " st.global.u32 [%t1], %r2;",
+        fill_mirror),
     WORDS("dynamic shared address with 64-bit register", NULL,
           " .shared .align 4 .b8 tile[256]; .reg .u64 %base;" AT(0, pa, 4)
-          AT(1, po, 4) " mov.u64 %base, tile;" AT(2, base, 4)
-          " ld.global.u32 %r2, [%t0]; st.volatile.shared.u32 [%t2], %r2;"
-          " bar.sync 0; xor.b32 %r3, %i, 1;"
-          " mad.wide.u32 %t3, %r3, 4, %base;"
-          " ld.volatile.shared.u32 %r2, [%t3]; st.global.u32 [%t1], %r2;",
+              AT(1, po, 4) " mov.u64 %base, tile;" AT(
+                  2, base, 4) " ld.global.u32 %r2, [%t0]; "
+                              "st.volatile.shared.u32 [%t2], %r2;"
+                              " bar.sync 0; xor.b32 %r3, %i, 1;"
+                              " mad.wide.u32 %t3, %r3, 4, %base;"
+                              " ld.volatile.shared.u32 %r2, [%t3]; "
+                              "st.global.u32 [%t1], %r2;",
           fill_dynamic),
-    WORDS("const and global variables",
-          ".const .align 4 .u32 table[4] = {17, 0xdeadbeef, 0x3f800000, 42};\n"
-          ".global .align 4 .u32 offset[2] = {7, 100};\n",
-          AT(1, po, 4) " mov.u64 %t2, table; and.b32 %r2, %i, 3;"
-          " mad.wide.u32 %t2, %r2, 4, %t2; ld.const.u32 %r3, [%t2];"
-          " and.b32 %r2, %i, 1; mov.u64 %t3, offset;"
-          " mad.wide.u32 %t3, %r2, 4, %t3; ld.global.u32 %r4, [%t3];"
-          " add.u32 %r3, %r3, %r4; st.global.u32 [%t1], %r3;",
-          fill_constants),
+    WORDS(
+        "const and global variables",
+        ".const .align 4 .u32 table[4] = {17, 0xdeadbeef, 0x3f800000, 42};\n"
+        ".global .align 4 .u32 offset[2] = {7, 100};\n",
+        AT(1, po, 4) " mov.u64 %t2, table; and.b32 %r2, %i, 3;"
+                     " mad.wide.u32 %t2, %r2, 4, %t2; ld.const.u32 %r3, [%t2];"
+                     " and.b32 %r2, %i, 1; mov.u64 %t3, offset;"
+                     " mad.wide.u32 %t3, %r2, 4, %t3; ld.global.u32 %r4, [%t3];"
+                     " add.u32 %r3, %r3, %r4; st.global.u32 [%t1], %r3;",
+        fill_constants),
     WORDS("const through a generic address, elements by name",
           ".const .align 4 .b8 table[16] = {17, 0, 0, 0, 0xef, 0xbe, 0xad,"
           " 0xde, 0, 0, 128, 63, 42};\n"
           ".global .align 8 .u64 pointer = generic(table);\n"
           ".global .u32 seven = 7;\n.global .u32 hundred = 100;\n",
           AT(1, po, 4) " ld.global.u64 %t2, [pointer]; and.b32 %r2, %i, 3;"
-          " mad.wide.u32 %t2, %r2, 4, %t2; ld.u32 %r3, [%t2];"
-          " and.b32 %r2, %i, 1; setp.eq.u32 %p, %r2, 0;"
-          " @%p ld.global.u32 %r4, [seven]; @!%p ld.global.u32 %r4, [hundred];"
-          " add.u32 %r3, %r3, %r4; st.global.u32 [%t1], %r3;",
+                       " mad.wide.u32 %t2, %r2, 4, %t2; ld.u32 %r3, [%t2];"
+                       " and.b32 %r2, %i, 1; setp.eq.u32 %p, %r2, 0;"
+                       " @%p ld.global.u32 %r4, [seven]; @!%p ld.global.u32 "
+                       "%r4, [hundred];"
+                       " add.u32 %r3, %r3, %r4; st.global.u32 [%t1], %r3;",
           fill_constants),
     WORDS("a local array with a varying index", NULL,
-          " .local .align 16 .b8 spill[32]; .reg .u64 %base;" AT(0, pa, 4)
-          AT(1, po, 4) " ld.global.u32 %r2, [%t0]; mov.u64 %base, spill;"
-          " mov.u32 %r3, 0;\n"
-          "FILL: mul.lo.u32 %r4, %r3, %r3; add.u32 %r4, %r4, %r2;"
-          " mad.wide.u32 %t2, %r3, 4, %base; st.local.u32 [%t2], %r4;"
-          " add.u32 %r3, %r3, 1; setp.lt.u32 %p, %r3, 8; @%p bra FILL;\n"
-          " and.b32 %r3, %i, 7; cvta.local.u64 %t3, %base;"
-          " mad.wide.u32 %t3, %r3, 4, %t3; ld.u32 %r5, [%t3];"
-          " st.global.u32 [%t1], %r5;",
+          " .local .align 16 .b8 spill[32]; .reg .u64 %base;" AT(0, pa, 4) AT(
+              1, po,
+              4) " ld.global.u32 %r2, [%t0]; mov.u64 %base, spill;"
+                 " mov.u32 %r3, 0;\n"
+                 "FILL: mul.lo.u32 %r4, %r3, %r3; add.u32 %r4, %r4, %r2;"
+                 " mad.wide.u32 %t2, %r3, 4, %base; st.local.u32 [%t2], %r4;"
+                 " add.u32 %r3, %r3, 1; setp.lt.u32 %p, %r3, 8; @%p bra FILL;\n"
+                 " and.b32 %r3, %i, 7; cvta.local.u64 %t3, %base;"
+                 " mad.wide.u32 %t3, %r3, 4, %t3; ld.u32 %r5, [%t3];"
+                 " st.global.u32 [%t1], %r5;",
           fill_local),
     WORDS("a local array in vectors", NULL,
-          " .local .align 16 .b8 spill[16];" AT(0, pa, 4) AT(1, po, 4)
-          " ld.global.u32 %r2, [%t0];"
-          " st.local.v4.u32 [spill], {%r2, %r1, %r2, %r2};"
-          " ld.local.v2.u32 {%r3, %r4}, [spill+8];"
-          " st.global.u32 [%t1], %r4;",
+          " .local .align 16 .b8 spill[16];" AT(0, pa, 4)
+              AT(1, po, 4) " ld.global.u32 %r2, [%t0];"
+                           " st.local.v4.u32 [spill], {%r2, %r1, %r2, %r2};"
+                           " ld.local.v2.u32 {%r3, %r4}, [spill+8];"
+                           " st.global.u32 [%t1], %r4;",
           fill_copy4),
-    WORDS("isspacep",
-          ".shared .align 4 .u32 word;\n",
-          " .local .align 4 .b8 mine[4];" AT(1, po, 4)
-          " mov.u64 %t2, word; cvta.shared.u64 %t2, %t2; mov.u64 %t3, mine;"
-          " cvta.local.u64 %t3, %t3; mov.u32 %r2, 0;"
-          " isspacep.global %p, %t1; @%p or.b32 %r2, %r2, 1;"
-          " isspacep.shared %p, %t1; @%p or.b32 %r2, %r2, 2;"
-          " isspacep.local %p, %t1; @%p or.b32 %r2, %r2, 4;"
-          " isspacep.global %p, %t2; @%p or.b32 %r2, %r2, 16;"
-          " isspacep.shared %p, %t2; @%p or.b32 %r2, %r2, 32;"
-          " isspacep.local %p, %t2; @%p or.b32 %r2, %r2, 64;"
-          " isspacep.global %p, %t3; @%p or.b32 %r2, %r2, 256;"
-          " isspacep.shared %p, %t3; @%p or.b32 %r2, %r2, 512;"
-          " isspacep.local %p, %t3; @%p or.b32 %r2, %r2, 1024;"
-          " st.global.u32 [%t1], %r2;",
+    WORDS("isspacep", ".shared .align 4 .u32 word;\n",
+          " .local .align 4 .b8 mine[4];" AT(
+              1, po, 4) " mov.u64 %t2, word; cvta.shared.u64 %t2, %t2; mov.u64 "
+                        "%t3, mine;"
+                        " cvta.local.u64 %t3, %t3; mov.u32 %r2, 0;"
+                        " isspacep.global %p, %t1; @%p or.b32 %r2, %r2, 1;"
+                        " isspacep.shared %p, %t1; @%p or.b32 %r2, %r2, 2;"
+                        " isspacep.local %p, %t1; @%p or.b32 %r2, %r2, 4;"
+                        " isspacep.global %p, %t2; @%p or.b32 %r2, %r2, 16;"
+                        " isspacep.shared %p, %t2; @%p or.b32 %r2, %r2, 32;"
+                        " isspacep.local %p, %t2; @%p or.b32 %r2, %r2, 64;"
+                        " isspacep.global %p, %t3; @%p or.b32 %r2, %r2, 256;"
+                        " isspacep.shared %p, %t3; @%p or.b32 %r2, %r2, 512;"
+                        " isspacep.local %p, %t3; @%p or.b32 %r2, %r2, 1024;"
+                        " st.global.u32 [%t1], %r2;",
           fill_spaces),
     WORDS("prefetch and fences change nothing", NULL,
-          AT(0, pa, 4) AT(1, po, 4) " prefetch.global.L1 [%t0];"
-          " prefetch.global.L2 [%t0]; ld.global.u32 %r2, [%t0]; membar.cta;"
-          " membar.gl; membar.sys; fence.acq_rel.gpu; fence.sc.cta;"
-          " nanosleep.u32 20; st.global.u32 [%t1], %r2;",
+          AT(0, pa, 4)
+              AT(1, po,
+                 4) " prefetch.global.L1 [%t0];"
+                    " prefetch.global.L2 [%t0]; ld.global.u32 %r2, [%t0]; "
+                    "membar.cta;"
+                    " membar.gl; membar.sys; fence.acq_rel.gpu; fence.sc.cta;"
+                    " nanosleep.u32 20; st.global.u32 [%t1], %r2;",
           fill_copy4),
 };
 CONF_BLOCKS(memory)

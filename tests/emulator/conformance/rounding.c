@@ -69,8 +69,7 @@ uint64_t conf_round(const struct conf_format *format, int negative,
     int inexact = rest != 0 || sticky;
     kept += (unsigned)away_from_zero(negative, mode, (int)(kept & 1), above,
                                      exact_half, inexact);
-    uint64_t result =
-        (uint64_t)kept + ((uint64_t)(top - least) << stored);
+    uint64_t result = (uint64_t)kept + ((uint64_t)(top - least) << stored);
     if (top - least > (1 << format->exponent_bits) || result >= infinity) {
         int to_infinity = mode == CONF_RN ||
                           (mode != CONF_RZ && (mode == CONF_RM) == negative);
@@ -193,7 +192,7 @@ uint64_t conf_integer(double value, int bits, int is_signed, int from_f64,
     double high = ldexp(1, is_signed ? bits - 1 : bits);
     double low = is_signed ? -high : 0;
     if (whole >= high)
-        return is_signed ? (UINT64_C(1) << (bits - 1)) - 1
+        return is_signed    ? (UINT64_C(1) << (bits - 1)) - 1
                : bits == 64 ? UINT64_MAX
                             : (UINT64_C(1) << bits) - 1;
     if (whole < low)

@@ -40,8 +40,14 @@ double conf_odd_div(double a, double b);
 double conf_odd_sqrt(double a);
 
 /* Doubles, in the host's arithmetic under a set rounding mode. */
-enum conf_operation { CONF_ADD, CONF_SUB, CONF_MUL, CONF_DIV, CONF_FMA,
-                      CONF_SQRT };
+enum conf_operation {
+    CONF_ADD,
+    CONF_SUB,
+    CONF_MUL,
+    CONF_DIV,
+    CONF_FMA,
+    CONF_SQRT
+};
 uint64_t conf_f64_operation(enum conf_operation operation, uint64_t a,
                             uint64_t b, uint64_t c, enum conf_mode mode);
 
