@@ -17,6 +17,7 @@ V            ?=
 Q            := $(if $(V),,@)
 
 MAKEFLAGS += --no-builtin-rules
+.SECONDARY: # objects made on the way to a program are kept
 
 # ---- flags ------------------------------------------------------------------
 # -ffp-contract=off: the reference arithmetic is IEEE step by step, as the
@@ -47,7 +48,8 @@ tune_sources    := $(filter-out $(mains),$(shell find autotune -name '*.c'))
 scripts         := $(sort $(shell find gen/lua templates -type f) \
                    autotune/schema.sql)
 unit_tests      := $(sort $(wildcard tests/unit/test_*.c))
-test_helpers    := $(filter-out tests/gpu/gpu_check.c,\
+gpu_mains       := tests/gpu/gpu_check.c tests/gpu/gpu_prepare.c
+test_helpers    := $(filter-out $(gpu_mains),\
                    $(sort $(shell find tests/emulator tests/golden tests/gpu \
                    -name '*.c')))
 fuzz_targets    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -104,6 +106,22 @@ $(out)/tests/%: $(out)/tests/unit/%.o $(test_objects) $(out)/libtools.a \
 	$(Q)$(CC) $(all_flags) -o $@ $< -Wl,--start-group $(test_objects) \
 	    $(out)/libtools.a $(library) -Wl,--end-group $(tool_libs) -lcmocka
 
+# gpu_check runs on the GPU machine, which has none of the libraries; what
+# gpu_prepare does (rendering, compiling) is done here.
+$(out)/gpu/gpu_check: $(out)/tests/gpu/gpu_check.o $(test_objects) \
+                      $(out)/libtools.a $(library)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(all_flags) -o $@ $< -Wl,--start-group \
+	    $(filter-out $(out)/tests/golden/% $(out)/tests/emulator/emulate.o,\
+	    $(test_objects)) $(out)/libtools.a $(library) -Wl,--end-group \
+	    -ldl -lm -pthread
+
+$(out)/gpu/gpu_prepare: $(out)/tests/gpu/gpu_prepare.o $(test_objects) \
+                        $(out)/libtools.a $(library)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(all_flags) -o $@ $< -Wl,--start-group $(test_objects) \
+	    $(out)/libtools.a $(library) -Wl,--end-group $(tool_libs) -lcmocka
+
 # The driver look-alike: libcuda's entry points on the emulator.
 $(lookalike): $(call object,$(wildcard tests/lookalike/*.c)) $(library)
 	$(Q)mkdir -p $(@D)
@@ -119,7 +137,8 @@ $(out)/fuzz/%: $(out)/tests/fuzz/%.o $(out)/tests/fuzz/replay.o \
 	    $(tool_libs)
 
 .PHONY: test-programs
-test-programs: all $(unit_programs) $(fuzz_replays) $(lookalike)
+test-programs: all $(unit_programs) $(fuzz_replays) $(lookalike) \
+               $(patsubst tests/gpu/%.c,$(out)/gpu/%,$(wildcard $(gpu_mains)))
 
 # Every test; one line at the end says how many passed, failed, were skipped.
 .PHONY: test

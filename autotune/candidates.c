@@ -1,8 +1,10 @@
 /* candidates.c -- configurations planned, rendered, compiled. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "autotune/search.h"
+#include "autotune/sql.h"
 #include "runtime/base/memory.h"
 
 static int no_memory(struct tsr_error *err)
@@ -199,4 +201,63 @@ void tune_candidates_release(struct tune_candidates *candidates)
     }
     tsr__free(candidates->item);
     memset(candidates, 0, sizeof *candidates);
+}
+
+/* ---- checking ---------------------------------------------------------------
+ */
+
+/* 1 and a complaint when `spec` no longer renders to `sha256`. */
+static int verify_source(struct gen_host *host, const char *spec,
+                         const char *sha256,
+                         void (*complain)(void *context, const char *line),
+                         void *context)
+{
+    struct tune_candidate candidate = {.source = -1};
+    struct tune_sources sources = {0};
+    char line[1024] = "";
+    candidate.spec = tsr__strdup(spec);
+    if (!candidate.spec || render(&candidate, &sources, host, NULL))
+        return 0;
+    if (candidate.source < 0)
+        snprintf(line, sizeof line, "%s no longer renders: %s", spec,
+                 candidate.error);
+    else if (strcmp(sources.item[0].sha256, sha256) != 0)
+        snprintf(line, sizeof line, "%s renders to %.12s, stored was %.12s",
+                 spec, sources.item[0].sha256, sha256);
+    if (line[0] && complain)
+        complain(context, line);
+    tsr__free(candidate.spec);
+    tsr__free(candidate.error);
+    tune_sources_release(&sources);
+    return line[0] != 0;
+}
+
+int tune_sources_verify(struct tune_store *store, struct gen_host *host,
+                        void (*complain)(void *context, const char *line),
+                        void *context, int *checked, int *others,
+                        struct tsr_error *err)
+{
+    sqlite3_stmt *row;
+    int faults = 0;
+    int status = tune_sql_prepare(
+        tune_store_sql(store), &row,
+        "SELECT min(configuration), source_sha256, generator FROM attempt "
+        "JOIN binary ON binary.id = attempt.binary "
+        "GROUP BY source_sha256, generator ORDER BY 1",
+        "");
+    *checked = *others = 0;
+    if (status != SQLITE_OK)
+        return tune_store_fail(store, err, "cannot read");
+    while ((status = sqlite3_step(row)) == SQLITE_ROW) {
+        if (strcmp(tune_sql_text(row, 2), gen_host_hash(host)) != 0) {
+            ++*others;
+            continue;
+        }
+        ++*checked;
+        faults += verify_source(host, tune_sql_text(row, 0),
+                                tune_sql_text(row, 1), complain, context);
+    }
+    sqlite3_finalize(row);
+    return status == SQLITE_DONE ? faults
+                                 : tune_store_fail(store, err, "cannot read");
 }

@@ -140,7 +140,9 @@ SELECT * FROM (
     FROM attempt)
 WHERE age = 1;
 
--- What may win: verified, with a time.
+-- What may win: verified, with a time. Predictions of two cost models do not
+-- compare, so of a problem's predicted rows those of the newest generator
+-- count; a measured time stands for itself.
 CREATE VIEW candidate AS
 SELECT latest.id AS attempt, problem.key, problem.family, problem.format,
        problem.type, problem.n, problem.k, problem.bias, problem.m,
@@ -159,13 +161,16 @@ SELECT latest.id AS attempt, problem.key, problem.family, problem.format,
        latest.estimate_us, latest.predicted_us, latest.measured_us,
        latest.bound, latest.verified, latest.policy, latest.generator,
        latest.nvrtc, latest.tessera, latest.time, device.driver_version
-FROM latest
+FROM (SELECT *, first_value(generator) OVER (
+                    PARTITION BY problem, device, status
+                    ORDER BY time DESC, id DESC) AS newest
+      FROM latest) AS latest
 JOIN problem ON problem.id = latest.problem
 JOIN device ON device.id = latest.device
 JOIN binary ON binary.id = latest.binary
-WHERE latest.status IN ('measured', 'predicted')
-  AND (latest.measured_us IS NOT NULL OR latest.status = 'predicted')
-  AND (latest.predicted_us IS NOT NULL OR latest.status = 'measured');
+WHERE latest.status = 'measured' AND latest.measured_us IS NOT NULL
+   OR latest.status = 'predicted' AND latest.predicted_us IS NOT NULL
+      AND latest.generator = latest.newest;
 
 -- One row per problem and kind of device: measured before predicted; among
 -- those whose interval reaches the best, the smallest footprint.

@@ -59,6 +59,15 @@ int tune_candidates_plan(struct tune_candidates *out,
                          const char *key, int limit, struct tsr_error *err);
 void tune_candidates_release(struct tune_candidates *candidates);
 
+/* Renders every configuration of `store` that this generator made again, and
+** complains when the text is another than the one stored. *checked counts
+** texts, *others those of another generator, which cannot be judged. Returns
+** the number of complaints or an error. */
+int tune_sources_verify(struct tune_store *store, struct gen_host *host,
+                        void (*complain)(void *context, const char *line),
+                        void *context, int *checked, int *others,
+                        struct tsr_error *err);
+
 /* Compiles the sources that have no result yet. TSR_ENOTFOUND without NVRTC;
 ** a text that does not compile is its own result. */
 int tune_sources_compile(struct tune_sources *sources, const char *arch,

@@ -349,9 +349,10 @@ int tune_store_known(struct tune_store *store,
         "JOIN device ON device.id = latest.device "
         "JOIN binary ON binary.id = latest.binary "
         "WHERE problem.key = ? AND device.identity = ? AND configuration = ? "
-        "AND source_sha256 = ? AND latest.nvrtc = ? AND policy = ?",
-        "ssssss", problem->key, identity, configuration, source_sha256,
-        provenance->nvrtc, provenance->policy);
+        "AND source_sha256 = ? AND latest.nvrtc = ? AND policy = ? "
+        "AND (latest.status <> 'predicted' OR generator = ?)",
+        "sssssss", problem->key, identity, configuration, source_sha256,
+        provenance->nvrtc, provenance->policy, provenance->generator);
     int found = 0;
     if (code == SQLITE_OK && (code = sqlite3_step(row)) == SQLITE_ROW)
         found = tune_status_parse(tune_sql_text(row, 0), status) == 0;

@@ -119,7 +119,8 @@ int tune_store_record(struct tune_store *store,
                       struct tsr_error *err);
 
 /* 1 when this configuration, with this source and toolkit, was tried on this
-** device under this policy; its status in *status. 0 when not. */
+** device under this policy; its status in *status. 0 when not, or when its
+** time was predicted by another generator's cost model. */
 int tune_store_known(struct tune_store *store,
                      const struct tune_provenance *provenance,
                      const struct tune_problem *problem,

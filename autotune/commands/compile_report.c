@@ -17,7 +17,7 @@ double compile_instructions_per_weight(const struct gen_sass *sass,
     const struct gen_sass_loop *loop = sass->main_loop;
     if (!loop || !loop->mma || !launch || launch->tile_m < MMA_TOKENS)
         return -1;
-    double others = (double)(loop->last - loop->first + 1 - loop->mma);
+    double others = (double)(loop->instructions - loop->mma);
     double weights =
         (double)loop->mma * MMA_WEIGHTS * MMA_TOKENS / (double)launch->tile_m;
     return 32 * others / weights;
@@ -63,11 +63,11 @@ static json_t *kernel_json(const struct compile_report *report, size_t index)
         (json_int_t)sass->mma, "loops", (json_int_t)sass->loop_count, "sass",
         histogram_of(sass));
     if (loop)
-        json_object_set_new(
-            object, "main_loop",
-            json_pack("{s:I, s:I}", "instructions",
-                      (json_int_t)(loop->last - loop->first + 1),
-                      "mma_instructions", (json_int_t)loop->mma));
+        json_object_set_new(object, "main_loop",
+                            json_pack("{s:I, s:I}", "instructions",
+                                      (json_int_t)loop->instructions,
+                                      "mma_instructions",
+                                      (json_int_t)loop->mma));
     if (per_weight >= 0)
         json_object_set_new(object, "instructions_per_weight",
                             command_json_real(per_weight));
@@ -148,7 +148,7 @@ static void print_kernel(const struct compile_report *report, size_t index)
            kernel->code_size, sass->instructions, sass->mma);
     if (loop)
         printf("  main loop    %zu instructions, %zu of them MMA\n",
-               loop->last - loop->first + 1, loop->mma);
+               loop->instructions, loop->mma);
     if (per_weight >= 0)
         printf("  per weight   %.3f lane instructions besides MMA\n",
                per_weight);

@@ -6,6 +6,7 @@
 #include "autotune/commands/command.h"
 #include "autotune/exchange.h"
 #include "autotune/merge.h"
+#include "autotune/search.h"
 #include "autotune/sql.h"
 #include "autotune/store.h"
 
@@ -98,12 +99,30 @@ static void complain(void *context, const char *line)
         printf("%s\n", line);
 }
 
+/* Texts that this very generator made must come out the same again. */
+static int verify_sources(struct command *command, struct tune_store *store,
+                          int *checked, int *others)
+{
+    struct gen_host *host;
+    int rc = gen_host_open(&host, NULL, &command->err);
+    if (rc)
+        return rc;
+    rc = tune_sources_verify(store, host, complain, command, checked, others,
+                             &command->err);
+    gen_host_free(host);
+    return rc;
+}
+
 static int verify(struct command *command, struct tune_store *store)
 {
     sqlite3_int64 attempts = 0, blobs = 0;
+    int checked = 0, others = 0, more = 0;
     int faults = tune_store_verify(store, complain, command, &command->err);
-    if (faults < 0)
-        return faults;
+    if (faults >= 0)
+        more = verify_sources(command, store, &checked, &others);
+    if (faults < 0 || more < 0)
+        return faults < 0 ? faults : more;
+    faults += more;
     if (faults)
         return TSR_FAIL(&command->err, TSR_EFORMAT,
                         "'%s' has %d fault%s; restore a copy, or tune again "
@@ -113,12 +132,16 @@ static int verify(struct command *command, struct tune_store *store)
     tune_sql_integer(db, &attempts, "SELECT count(*) FROM attempt", "");
     tune_sql_integer(db, &blobs, "SELECT count(*) FROM blob", "");
     if (command->json)
-        command_print_json(json_pack("{s:b, s:I, s:I}", "ok", 1, "attempts",
-                                     (json_int_t)attempts, "blobs",
-                                     (json_int_t)blobs));
+        command_print_json(json_pack("{s:b, s:I, s:I, s:i, s:i}", "ok", 1,
+                                     "attempts", (json_int_t)attempts, "blobs",
+                                     (json_int_t)blobs, "rendered_again",
+                                     checked, "of_other_generators", others));
     else
-        printf("%s: %lld attempts, %lld blobs; everything matches\n",
-               tune_store_path(store), (long long)attempts, (long long)blobs);
+        printf("%s: %lld attempts, %lld blobs, %d texts rendered again; "
+               "everything matches%s\n",
+               tune_store_path(store), (long long)attempts, (long long)blobs,
+               checked,
+               others ? " (texts of other generators were not rendered)" : "");
     return 0;
 }
 

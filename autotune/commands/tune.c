@@ -119,6 +119,8 @@ static int prepare(struct session *session)
     uint32_t buckets[BUCKETS_MAX];
     size_t bucket_count;
     int rc = command_require(command, "model", &model);
+    if (rc == 0 && command->word_count)
+        rc = TSR_FAIL(err, TSR_EUSAGE, "unknown word '%s'", command->words[0]);
     if (rc == 0)
         rc = buckets_parse(command_option(command, "buckets"), buckets,
                            &bucket_count, err);

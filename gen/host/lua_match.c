@@ -5,6 +5,7 @@
 ** run for minutes. This one takes each step off the work budget of the call.
 */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gen/host/lua_host.h"
@@ -33,9 +34,10 @@ static void step(struct matcher *m)
     m->steps = 0;
 }
 
-static void bad_pattern(struct matcher *m, const char *why)
+static _Noreturn void bad_pattern(struct matcher *m, const char *why)
 {
-    luaL_error(m->L, "malformed pattern: %s", why);
+    luaL_error(m->L, "malformed pattern: %s", why); /* does not return */
+    abort();
 }
 
 /* `p` is on an item; returns what follows it (its suffix, or the next). */

@@ -6,13 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/host/flow.h"
 #include "runtime/base/memory.h"
 
-#define OPERATIONS     512
-#define LOOPS_COMPARED 4096
-#define OP_HFMA2       0x035 /* IADD from sm_100 on */
-#define OP_NOP         0x118
-#define OP_BRA         0x147
+#define OPERATIONS 512
+/* Longer code is no kernel of ours: its loops are not looked for. */
+#define LOOP_LIMIT 65536
+
+/* Operations that matter here. IADD is HFMA2's code from sm_100 on. */
+enum {
+    OP_HFMA2 = 0x035,
+    OP_NOP = 0x118,
+    OP_BRA = 0x147,
+    OP_BRX = 0x149,
+    OP_EXIT = 0x14d,
+    OP_RET = 0x150,
+};
 
 /* By the low nine bits. */
 static const char *const operation_names[OPERATIONS] = {
@@ -115,14 +124,6 @@ static int by_count(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-static int by_first(const void *left, const void *right)
-{
-    const struct gen_sass_loop *a = left, *b = right;
-    if (a->first != b->first)
-        return a->first < b->first ? -1 : 1;
-    return a->last > b->last ? -1 : a->last < b->last;
-}
-
 static struct gen_sass_opcode *find_opcode(struct gen_sass *sass,
                                            const char *name)
 {
@@ -153,63 +154,86 @@ static void count_opcodes(const unsigned char *code, int sm,
     qsort(sass->opcodes, sass->opcode_count, sizeof *sass->opcodes, by_count);
 }
 
-/* before[i]: MMA instructions among the first i. */
-static void sum_mma(const unsigned char *code, int sm, size_t count,
-                    uint32_t *before)
+static int is_mma_instruction(const unsigned char *instruction, int sm)
 {
-    before[0] = 0;
+    const char *name = operation_name(operation(instruction), sm);
+    return name && is_mma(name);
+}
+
+/* Taken by every lane that gets there: guard PT, the usual form, and nothing in
+** the fields where BRA.DIV and BRA.U keep a condition of their own. */
+static int is_unconditional(const unsigned char *instruction)
+{
+    uint64_t low = get64(instruction), high = get64(instruction + 8);
+    return (low & 0xff00fe00) == 0x00007800 &&
+           (high & 0x0ffc0000) == 0x03800000;
+}
+
+static void find_ways(const unsigned char *code, int sm, size_t count,
+                      struct gen_flow_edge *edges)
+{
     for (size_t i = 0; i < count; i++) {
-        const char *name =
-            operation_name(operation(code + i * GEN_SASS_BYTES), sm);
-        before[i + 1] = before[i] + (name && is_mma(name));
+        const unsigned char *instruction = code + i * GEN_SASS_BYTES;
+        unsigned op = operation(instruction);
+        int ends =
+            op == OP_BRA || op == OP_EXIT || op == OP_RET || op == OP_BRX;
+        edges[i].to[0] = ends && is_unconditional(instruction) ? GEN_FLOW_NONE
+                                                               : (int32_t)i + 1;
+        edges[i].to[1] =
+            op == OP_BRA ? (int32_t)branch_target(code, i, sm) : GEN_FLOW_NONE;
     }
 }
 
-/* A branch to itself is the trap behind the last instruction, no loop. */
-static void find_loops(const unsigned char *code, int sm,
-                       const uint32_t *mma_before, struct gen_sass *sass)
+static int find_loops(const unsigned char *code, int sm, struct gen_sass *sass)
 {
-    for (size_t i = 0; i < sass->instructions; i++) {
-        if (operation(code + i * GEN_SASS_BYTES) != OP_BRA)
-            continue;
-        long target = branch_target(code, i, sm);
-        if (target < 0 || (size_t)target >= i)
-            continue;
-        struct gen_sass_loop *loop = &sass->loops[sass->loop_count++];
-        loop->first = (size_t)target;
-        loop->last = i;
-        loop->mma = mma_before[i + 1] - mma_before[loop->first];
+    size_t count = sass->instructions > LOOP_LIMIT ? 0 : sass->instructions;
+    struct gen_flow_edge *edges = tsr__calloc(count + 1, sizeof *edges);
+    struct gen_flow_loop *loops = tsr__calloc(GEN_FLOW_LOOPS, sizeof *loops);
+    unsigned char *weight = tsr__calloc(count + 1, 1);
+    int found = -1;
+    if (edges && loops && weight) {
+        for (size_t i = 0; i < count; i++)
+            weight[i] = (unsigned char)is_mma_instruction(
+                code + i * GEN_SASS_BYTES, sm);
+        find_ways(code, sm, count, edges);
+        found = gen_flow_loops(edges, count, weight, loops);
     }
-    if (sass->loop_count)
-        qsort(sass->loops, sass->loop_count, sizeof *sass->loops, by_first);
+    if (found > 0)
+        sass->loops = tsr__calloc((size_t)found, sizeof *sass->loops);
+    if (found > 0 && !sass->loops)
+        found = -1;
+    for (int i = 0; i < found; i++)
+        sass->loops[i] = (struct gen_sass_loop){
+            loops[i].header, loops[i].last, loops[i].size, loops[i].weights};
+    sass->loop_count = found > 0 ? (size_t)found : 0;
+    tsr__free(edges);
+    tsr__free(loops);
+    tsr__free(weight);
+    return found < 0 ? -1 : 0;
 }
 
-/* Without any MMA: the longest loop that holds no other. Code with thousands
-** of loops is no kernel of ours, and gets a quicker answer. */
-static int is_innermost(const struct gen_sass *sass, size_t index)
+static int holds_another(const struct gen_sass *sass, size_t index)
 {
     const struct gen_sass_loop *outer = &sass->loops[index];
-    if (sass->loop_count > LOOPS_COMPARED)
-        return 1;
     for (size_t i = 0; i < sass->loop_count; i++)
-        if (i != index && sass->loops[i].first >= outer->first &&
+        if (i != index && sass->loops[i].first > outer->first &&
             sass->loops[i].last <= outer->last)
-            return 0;
-    return 1;
+            return 1;
+    return 0;
 }
 
+/* Without any MMA: the longest loop that holds no other. */
 static const struct gen_sass_loop *pick_main(const struct gen_sass *sass)
 {
     const struct gen_sass_loop *best = NULL;
     for (size_t i = 0; i < sass->loop_count; i++) {
         const struct gen_sass_loop *loop = &sass->loops[i];
-        size_t length = loop->last - loop->first;
-        size_t best_length = best ? best->last - best->first : 0;
-        if (loop->mma == 0 && !is_innermost(sass, i))
+        if (loop->mma == 0 && holds_another(sass, i))
             continue;
         if (!best || loop->mma > best->mma ||
             (loop->mma == best->mma &&
-             (loop->mma ? length < best_length : length > best_length)))
+             (loop->mma ? loop->instructions < best->instructions
+                        : loop->instructions > best->instructions)))
             best = loop;
     }
     return best;
@@ -222,26 +246,18 @@ int gen_sass_inspect(const void *bytes, size_t size, int sm,
     struct gen_sass sass = {0};
     if (size % GEN_SASS_BYTES != 0)
         return TSR_FAIL(err, TSR_EFORMAT,
-                        "damaged machine code: %zu bytes are not a multiple "
-                        "of 16",
+                        "damaged machine code: %zu bytes are no multiple of 16",
                         size);
     sass.instructions = size / GEN_SASS_BYTES;
     while (sass.instructions > 0 &&
            operation(code + (sass.instructions - 1) * GEN_SASS_BYTES) == OP_NOP)
         sass.instructions--;
     sass.opcodes = tsr__calloc(OPERATIONS, sizeof *sass.opcodes);
-    sass.loops = tsr__calloc(sass.instructions + 1, sizeof *sass.loops);
-    uint32_t *mma_before =
-        tsr__calloc(sass.instructions + 1, sizeof *mma_before);
-    if (!sass.opcodes || !sass.loops || !mma_before) {
-        tsr__free(mma_before);
+    if (!sass.opcodes || find_loops(code, sm, &sass)) {
         gen_sass_release(&sass);
         return TSR_FAIL(err, TSR_EMEMORY, "out of memory reading machine code");
     }
     count_opcodes(code, sm, &sass);
-    sum_mma(code, sm, sass.instructions, mma_before);
-    find_loops(code, sm, mma_before, &sass);
-    tsr__free(mma_before);
     sass.main_loop = pick_main(&sass);
     *out = sass;
     return 0;

@@ -7,7 +7,7 @@
 ** 86, 89, 90a, 100a and 120a; an operation that is not in it is called by its
 ** number.
 **
-** A loop is a branch backwards. The main loop is the one with the most MMA
+** Loops are natural loops (flow.h). The main loop is the one with the most MMA
 ** instructions, the shortest of them where several have as many: the body of
 ** the K loop rather than the persistent loop around it.
 */
@@ -26,8 +26,9 @@ struct gen_sass_opcode {
 };
 
 struct gen_sass_loop {
-    size_t first, last; /* instruction numbers; `last` is the branch */
-    size_t mma;         /* MMA instructions in [first, last] */
+    size_t first, last;  /* header, and the furthest branch back to it */
+    size_t instructions; /* of the loop, not counting what is out of line */
+    size_t mma;          /* of these */
 };
 
 struct gen_sass {
@@ -36,7 +37,7 @@ struct gen_sass {
     size_t opcode_count;
     struct gen_sass_opcode *opcodes; /* most frequent first, then by name */
     size_t loop_count;
-    struct gen_sass_loop *loops;           /* by `first`, outer before inner */
+    struct gen_sass_loop *loops;           /* by `first` */
     const struct gen_sass_loop *main_loop; /* NULL without a loop */
 };
 

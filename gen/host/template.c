@@ -225,7 +225,9 @@ int gen_template_uses(const struct gen_template *template, const char *name)
 {
     size_t size = strlen(name);
     const char *at = template->names.data;
-    while (size && at && (at = strstr(at, name))) {
+    if (!size || name_length(name, name + size) != size)
+        return 0;
+    while (at && (at = strstr(at, name))) {
         if (at[-1] == '\n' && at[size] == '\n')
             return 1;
         at += size;

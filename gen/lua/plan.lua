@@ -37,21 +37,25 @@ local function analyse(family, flat, device)
     return work, family.launch(flat, device)
 end
 
--- Whether a complete configuration may run: true, or false and the rule.
-local function is_legal(family, flat, device)
+-- A complete configuration as a candidate, or nil and the rule it breaks.
+local function assess(parsed, axes, device)
+    local family, flat = parsed.family, spec.flat(parsed, axes)
     local good, rule = family.legal(flat, device)
     if not good then
-        return false, rule or "the family refuses it and does not say why"
+        return nil, rule or "the family refuses it and does not say why"
     end
     local work, launch = analyse(family, flat, device)
-    return fits(device, launch, work)
-end
-
-local function estimate(family, flat, device)
-    if family.estimate then
-        return family.estimate(flat, device)
+    good, rule = fits(device, launch, work)
+    if not good then
+        return nil, rule
     end
-    return cost.time(device, (analyse(family, flat, device))).microseconds
+    local time = family.estimate and family.estimate(flat, device)
+        or cost.time(device, work).microseconds
+    return {
+        spec = spec.spec_text(parsed, axes),
+        launch = launch,
+        estimate_us = time + 0.0,
+    }
 end
 
 -- Axes that mean something for this variant, as a set.
@@ -126,16 +130,6 @@ local function overlay(parsed, proposed)
     return axes
 end
 
-local function record(parsed, axes, device)
-    local flat = spec.flat(parsed, axes)
-    local family = parsed.family
-    return {
-        spec = spec.spec_text(parsed, axes),
-        launch = family.launch(flat, device),
-        estimate_us = estimate(family, flat, device) + 0.0,
-    }
-end
-
 local function is_complete(family, flat)
     for axis in pairs(used_axes(family, flat)) do
         if flat[axis] == nil then
@@ -155,18 +149,18 @@ function M.complete(parsed)
     local proposed = is_complete(family, flat) and start
         or family.default(flat, device)
     local axes = overlay(parsed, proposed)
-    local good, rule = is_legal(family, spec.flat(parsed, axes), device)
-    if not good then
+    local candidate, rule = assess(parsed, axes, device)
+    if not candidate then
         usage("%s: illegal configuration: %s", spec.spec_text(parsed, axes),
               rule)
     end
-    return axes, device
+    return axes, device, candidate
 end
 
 -- The default configuration of a key.
 function M.default(parsed)
-    local axes, device = M.complete(parsed)
-    return record(parsed, axes, device)
+    local _, _, candidate = M.complete(parsed)
+    return candidate
 end
 
 local function matches(given, axes)
@@ -182,22 +176,15 @@ end
 -- is always among them.
 function M.candidates(parsed)
     local family = parsed.family
-    local default, device = M.complete(parsed)
-    local list, seen = {}, {}
-    local function add(axes)
-        local candidate = record(parsed, axes, device)
-        if not seen[candidate.spec] then
-            seen[candidate.spec] = true
-            list[#list + 1] = candidate
-        end
-    end
-    add(default)
+    local _, device, default = M.complete(parsed)
+    local list, seen = { default }, { [default.spec] = true }
     local start = spec.flat(parsed, start_of(parsed))
     for _, proposed in ipairs(family.space(start, device)) do
         if matches(parsed.given, proposed) then
-            local axes = overlay(parsed, proposed)
-            if is_legal(family, spec.flat(parsed, axes), device) then
-                add(axes)
+            local candidate = assess(parsed, overlay(parsed, proposed), device)
+            if candidate and not seen[candidate.spec] then
+                seen[candidate.spec] = true
+                list[#list + 1] = candidate
             end
         end
     end

@@ -8,9 +8,7 @@
 */
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/alu_approx.c"
-#include "runtime/emulator/float.h"
 #include "runtime/emulator/isa.h"
-#include "runtime/emulator/random.h"
 #else
 
 /* Moves `v` by -n..n ulp unless it is exact already. */

@@ -87,7 +87,7 @@ static inline uint32_t EMU_H(permute)(uint32_t a, uint32_t b, uint32_t s)
     return result;
 }
 
-EMU_TERNARY(prmt, U32_3, lane_u32, EMU_H(permute)(x, y, z))
+EMU_TERNARY_OF(prmt, U32_3, lane_u32, EMU_H(permute)(x, y, z))
 
 void EMU_H(prmt_const)(EMU_ARGUMENTS)
 {
@@ -105,16 +105,16 @@ static const uint16_t EMU_H(modes)[6][4] = {
     {0x0000, 0x1110, 0x2210, 0x3210}, {0x1010, 0x3232, 0x1010, 0x3232},
 };
 
-EMU_TERNARY(prmt_mode, U32_3, lane_u32,
+EMU_TERNARY_OF(prmt_mode, U32_3, lane_u32,
             EMU_H(permute)(x, y, EMU_H(modes)[op->x][z & 3]))
 
 /* -- shifts of pairs, bit fields ---------------------------------------------- */
 
 #define PAIR ((uint64_t)y << 32 | x)
-EMU_TERNARY(shf_l_clamp, U32_3, lane_u32, PAIR << (z < 32 ? z : 32) >> 32)
-EMU_TERNARY(shf_l_wrap, U32_3, lane_u32, PAIR << (z & 31) >> 32)
-EMU_TERNARY(shf_r_clamp, U32_3, lane_u32, PAIR >> (z < 32 ? z : 32))
-EMU_TERNARY(shf_r_wrap, U32_3, lane_u32, PAIR >> (z & 31))
+EMU_TERNARY_OF(shf_l_clamp, U32_3, lane_u32, PAIR << (z < 32 ? z : 32) >> 32)
+EMU_TERNARY_OF(shf_l_wrap, U32_3, lane_u32, PAIR << (z & 31) >> 32)
+EMU_TERNARY_OF(shf_r_clamp, U32_3, lane_u32, PAIR >> (z < 32 ? z : 32))
+EMU_TERNARY_OF(shf_r_wrap, U32_3, lane_u32, PAIR >> (z & 31))
 
 /* Position and length are the low eight bits; bits past the end read as the
 ** sign (signed) or zero. */
@@ -137,8 +137,8 @@ static inline uint64_t EMU_H(extract)(uint64_t a, uint32_t position,
     return (field & keep) | (sign & ~keep);
 }
 
-EMU_TERNARY(bfe_u32, U32_3, lane_u32, EMU_H(extract)(x, y, z, 32, 0))
-EMU_TERNARY(bfe_s32, U32_3, lane_u32, EMU_H(extract)(x, y, z, 32, 1))
+EMU_TERNARY_OF(bfe_u32, U32_3, lane_u32, EMU_H(extract)(x, y, z, 32, 0))
+EMU_TERNARY_OF(bfe_s32, U32_3, lane_u32, EMU_H(extract)(x, y, z, 32, 1))
 EMU_TERNARY(bfe_u64, lane_u64, lane_u64, lane_u32, lane_u32,
             EMU_H(extract)(x, y, z, 64, 0))
 EMU_TERNARY(bfe_s64, lane_u64, lane_u64, lane_u32, lane_u32,
@@ -235,9 +235,9 @@ static inline uint32_t EMU_H(ones)(uint32_t from, uint32_t count)
     return end < 32 ? low & ~(EMU_ALL << end) : low;
 }
 
-EMU_BINARY(bmsk_clamp, U32_3,
+EMU_BINARY_OF(bmsk_clamp, U32_3,
            EMU_H(ones)(x > 32 ? 32 : x, y > 32 ? 32 : y))
-EMU_BINARY(bmsk_wrap, U32_3, EMU_H(ones)(x & 31, y & 31))
+EMU_BINARY_OF(bmsk_wrap, U32_3, EMU_H(ones)(x & 31, y & 31))
 
 /* Sign- or zero-extends the low y bits; x: wrap the count instead. */
 static inline uint32_t EMU_H(width)(const struct emu_op *op, uint32_t n)
@@ -245,9 +245,9 @@ static inline uint32_t EMU_H(width)(const struct emu_op *op, uint32_t n)
     return op->x ? n & 31 : n > 32 ? 32 : n;
 }
 
-EMU_BINARY(szext_u32, U32_3,
+EMU_BINARY_OF(szext_u32, U32_3,
            EMU_H(extract)(x, 0, EMU_H(width)(op, y), 32, 0))
-EMU_BINARY(szext_s32, U32_3,
+EMU_BINARY_OF(szext_s32, U32_3,
            EMU_H(extract)(x, 0, EMU_H(width)(op, y), 32, 1))
 
 /* -- dot products -------------------------------------------------------------
@@ -284,12 +284,12 @@ static inline uint32_t EMU_H(dot2)(const struct emu_op *op, uint32_t a,
     return sum;
 }
 
-EMU_TERNARY(dp4a, U32_3, lane_u32, EMU_H(dot4)(op, x, y, z))
-EMU_TERNARY(dp2a, U32_3, lane_u32, EMU_H(dot2)(op, x, y, z))
+EMU_TERNARY_OF(dp4a, U32_3, lane_u32, EMU_H(dot4)(op, x, y, z))
+EMU_TERNARY_OF(dp2a, U32_3, lane_u32, EMU_H(dot2)(op, x, y, z))
 
 /* -- packing: mov of vectors ---------------------------------------------------- */
 
-EMU_BINARY(pack_b32, U32_3, (x & 0xffff) | y << 16)
+EMU_BINARY_OF(pack_b32, U32_3, (x & 0xffff) | y << 16)
 EMU_BINARY(pack_b64, lane_u64, lane_u32, lane_u32, x | (uint64_t)y << 32)
 
 void EMU_H(unpack_b32)(EMU_ARGUMENTS)
@@ -439,6 +439,6 @@ static uint32_t EMU_H(video_lane)(const struct emu_op *op, uint32_t a,
     return op->immediate & 0x100 ? sum : result;
 }
 
-EMU_TERNARY(video, U32_3, lane_u32, EMU_H(video_lane)(op, x, y, z))
+EMU_TERNARY_OF(video, U32_3, lane_u32, EMU_H(video_lane)(op, x, y, z))
 
 #endif

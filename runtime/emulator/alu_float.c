@@ -6,24 +6,23 @@
 */
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/alu_float.c"
-#include "runtime/emulator/float.h"
 #include "runtime/emulator/isa.h"
 #else
 
 #define F32_3 lane_f32, lane_f32, lane_f32
 #define F64_3 lane_f64, lane_f64, lane_f64
 
-EMU_BINARY(add_f32, F32_3, emu_canonical(x + y))
-EMU_BINARY(sub_f32, F32_3, emu_canonical(x - y))
-EMU_BINARY(mul_f32, F32_3, emu_canonical(x *y))
-EMU_TERNARY(fma_f32, F32_3, lane_f32, emu_canonical(fmaf(x, y, z)))
-EMU_BINARY(div_f32, F32_3, emu_canonical(x / y))
+EMU_BINARY_OF(add_f32, F32_3, emu_canonical(x + y))
+EMU_BINARY_OF(sub_f32, F32_3, emu_canonical(x - y))
+EMU_BINARY_OF(mul_f32, F32_3, emu_canonical(x *y))
+EMU_TERNARY_OF(fma_f32, F32_3, lane_f32, emu_canonical(fmaf(x, y, z)))
+EMU_BINARY_OF(div_f32, F32_3, emu_canonical(x / y))
 EMU_UNARY(sqrt_f32, lane_f32, lane_f32, emu_canonical(sqrtf(x)))
 
-EMU_BINARY(add_f64, F64_3, x + y)
-EMU_BINARY(sub_f64, F64_3, x - y)
-EMU_BINARY(mul_f64, F64_3, x *y)
-EMU_TERNARY(fma_f64, F64_3, lane_f64, fma(x, y, z))
+EMU_BINARY_OF(add_f64, F64_3, x + y)
+EMU_BINARY_OF(sub_f64, F64_3, x - y)
+EMU_BINARY_OF(mul_f64, F64_3, x *y)
+EMU_TERNARY_OF(fma_f64, F64_3, lane_f64, fma(x, y, z))
 
 /* -- with modifiers ---------------------------------------------------------- */
 
@@ -103,8 +102,8 @@ static inline float EMU_H(order_f32)(float x, float y, int flags, int larger)
     return tsr__bits_float(tsr__float_bits(result) ^ sign);
 }
 
-EMU_BINARY(min_f32, F32_3, EMU_H(order_f32)(x, y, op->flags, 0))
-EMU_BINARY(max_f32, F32_3, EMU_H(order_f32)(x, y, op->flags, 1))
+EMU_BINARY_OF(min_f32, F32_3, EMU_H(order_f32)(x, y, op->flags, 0))
+EMU_BINARY_OF(max_f32, F32_3, EMU_H(order_f32)(x, y, op->flags, 1))
 
 static inline double EMU_H(order_f64)(double x, double y, int larger)
 {
@@ -117,8 +116,8 @@ static inline double EMU_H(order_f64)(double x, double y, int larger)
     return (x < y) != larger ? x : y;
 }
 
-EMU_BINARY(min_f64, F64_3, EMU_H(order_f64)(x, y, 0))
-EMU_BINARY(max_f64, F64_3, EMU_H(order_f64)(x, y, 1))
+EMU_BINARY_OF(min_f64, F64_3, EMU_H(order_f64)(x, y, 0))
+EMU_BINARY_OF(max_f64, F64_3, EMU_H(order_f64)(x, y, 1))
 
 #define SIGN32 UINT32_C(0x80000000)
 #define SIGN64 (UINT64_C(1) << 63)

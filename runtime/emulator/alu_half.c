@@ -6,7 +6,6 @@
 */
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/alu_half.c"
-#include "runtime/emulator/half_math.h"
 #include "runtime/emulator/isa.h"
 #else
 

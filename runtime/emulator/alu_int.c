@@ -114,27 +114,27 @@ static inline int64_t EMU_H(high_s64)(int64_t a, int64_t b)
 
 #define U32_3 lane_u32, lane_u32, lane_u32
 #define U64_3 lane_u64, lane_u64, lane_u64
-EMU_BINARY(mulhi_u16, U32_3, (uint16_t)MULHI_U16(x, y))
-EMU_BINARY(mulhi_s16, U32_3, (uint16_t)MULHI_S16(x, y))
-EMU_BINARY(mulhi_u32, U32_3, MULHI_U32(x, y))
-EMU_BINARY(mulhi_s32, U32_3, MULHI_S32(x, y))
-EMU_BINARY(mulhi_u64, U64_3, EMU_H(high_u64)(x, y))
+EMU_BINARY_OF(mulhi_u16, U32_3, (uint16_t)MULHI_U16(x, y))
+EMU_BINARY_OF(mulhi_s16, U32_3, (uint16_t)MULHI_S16(x, y))
+EMU_BINARY_OF(mulhi_u32, U32_3, MULHI_U32(x, y))
+EMU_BINARY_OF(mulhi_s32, U32_3, MULHI_S32(x, y))
+EMU_BINARY_OF(mulhi_u64, U64_3, EMU_H(high_u64)(x, y))
 EMU_BINARY(mulhi_s64, lane_s64, lane_s64, lane_s64, EMU_H(high_s64)(x, y))
-EMU_TERNARY(madhi_u16, U32_3, lane_u32, (uint16_t)(MULHI_U16(x, y) + z))
-EMU_TERNARY(madhi_s16, U32_3, lane_u32, (uint16_t)(MULHI_S16(x, y) + z))
-EMU_TERNARY(madhi_u32, U32_3, lane_u32, MULHI_U32(x, y) + z)
-EMU_TERNARY(madhi_s32, U32_3, lane_u32, MULHI_S32(x, y) + z)
-EMU_TERNARY(madhi_u64, U64_3, lane_u64, EMU_H(high_u64)(x, y) + z)
-EMU_TERNARY(madhi_s64, U64_3, lane_u64,
+EMU_TERNARY_OF(madhi_u16, U32_3, lane_u32, (uint16_t)(MULHI_U16(x, y) + z))
+EMU_TERNARY_OF(madhi_s16, U32_3, lane_u32, (uint16_t)(MULHI_S16(x, y) + z))
+EMU_TERNARY_OF(madhi_u32, U32_3, lane_u32, MULHI_U32(x, y) + z)
+EMU_TERNARY_OF(madhi_s32, U32_3, lane_u32, MULHI_S32(x, y) + z)
+EMU_TERNARY_OF(madhi_u64, U64_3, lane_u64, EMU_H(high_u64)(x, y) + z)
+EMU_TERNARY_OF(madhi_s64, U64_3, lane_u64,
             (uint64_t)EMU_H(high_s64)((int64_t)x, (int64_t)y) + z)
 
-EMU_BINARY(mulwide_u16, U32_3, (uint32_t)(uint16_t)x *(uint16_t)y)
-EMU_BINARY(mulwide_s16, U32_3, (int32_t)(int16_t)x *(int16_t)y)
+EMU_BINARY_OF(mulwide_u16, U32_3, (uint32_t)(uint16_t)x *(uint16_t)y)
+EMU_BINARY_OF(mulwide_s16, U32_3, (int32_t)(int16_t)x *(int16_t)y)
 EMU_BINARY(mulwide_u32, lane_u64, lane_u32, lane_u32, (uint64_t)x *y)
 EMU_BINARY(mulwide_s32, lane_s64, lane_s32, lane_s32, (int64_t)x *y)
-EMU_TERNARY(madwide_u16, U32_3, lane_u32,
+EMU_TERNARY_OF(madwide_u16, U32_3, lane_u32,
             (uint32_t)(uint16_t)x *(uint16_t)y + z)
-EMU_TERNARY(madwide_s16, U32_3, lane_u32,
+EMU_TERNARY_OF(madwide_s16, U32_3, lane_u32,
             (uint32_t)((int32_t)(int16_t)x * (int16_t)y) + z)
 EMU_TERNARY(madwide_u32, lane_u64, lane_u32, lane_u32, lane_u64,
             (uint64_t)x *y + z)
@@ -146,25 +146,25 @@ EMU_TERNARY(madwide_s32, lane_u64, lane_s32, lane_s32, lane_u64,
 #define U24(v)          ((uint64_t)((v) & 0xffffff))
 #define S24(v)          ((int64_t)((int32_t)((uint32_t)(v) << 8) >> 8))
 #define MUL24HI_S32(x, y) ((uint32_t)((uint64_t)(S24(x) * S24(y)) >> 16))
-EMU_BINARY(mul24_u32, U32_3, U24(x) * U24(y))
-EMU_BINARY(mul24_s32, U32_3, S24(x) * S24(y))
-EMU_BINARY(mul24hi_u32, U32_3, (U24(x) * U24(y)) >> 16)
-EMU_BINARY(mul24hi_s32, U32_3, MUL24HI_S32(x, y))
-EMU_TERNARY(mad24_u32, U32_3, lane_u32, U24(x) * U24(y) + z)
-EMU_TERNARY(mad24_s32, U32_3, lane_u32, (uint64_t)(S24(x) * S24(y)) + z)
-EMU_TERNARY(mad24hi_u32, U32_3, lane_u32, (U24(x) * U24(y) >> 16) + z)
-EMU_TERNARY(mad24hi_s32, U32_3, lane_u32, MUL24HI_S32(x, y) + z)
+EMU_BINARY_OF(mul24_u32, U32_3, U24(x) * U24(y))
+EMU_BINARY_OF(mul24_s32, U32_3, S24(x) * S24(y))
+EMU_BINARY_OF(mul24hi_u32, U32_3, (U24(x) * U24(y)) >> 16)
+EMU_BINARY_OF(mul24hi_s32, U32_3, MUL24HI_S32(x, y))
+EMU_TERNARY_OF(mad24_u32, U32_3, lane_u32, U24(x) * U24(y) + z)
+EMU_TERNARY_OF(mad24_s32, U32_3, lane_u32, (uint64_t)(S24(x) * S24(y)) + z)
+EMU_TERNARY_OF(mad24hi_u32, U32_3, lane_u32, (U24(x) * U24(y) >> 16) + z)
+EMU_TERNARY_OF(mad24hi_s32, U32_3, lane_u32, MUL24HI_S32(x, y) + z)
 
 /* -- saturation ------------------------------------------------------------ */
 
 #define CLAMP_S32(v)                                                           \
     (int32_t)((v) < INT32_MIN ? INT32_MIN : (v) > INT32_MAX ? INT32_MAX : (v))
 #define S32_3 lane_s32, lane_s32, lane_s32
-EMU_BINARY(addsat_s32, S32_3, CLAMP_S32((int64_t)x + y))
-EMU_BINARY(subsat_s32, S32_3, CLAMP_S32((int64_t)x - y))
-EMU_TERNARY(madhisat_s32, S32_3, lane_s32,
+EMU_BINARY_OF(addsat_s32, S32_3, CLAMP_S32((int64_t)x + y))
+EMU_BINARY_OF(subsat_s32, S32_3, CLAMP_S32((int64_t)x - y))
+EMU_TERNARY_OF(madhisat_s32, S32_3, lane_s32,
             CLAMP_S32(((int64_t)x * y >> 32) + z))
-EMU_TERNARY(mad24hisat_s32, S32_3, lane_s32,
+EMU_TERNARY_OF(mad24hisat_s32, S32_3, lane_s32,
             CLAMP_S32((int64_t)(int32_t)MUL24HI_S32(x, y) + z))
 
 /* -- sum of absolute differences, division ---------------------------------- */
@@ -172,18 +172,18 @@ EMU_TERNARY(mad24hisat_s32, S32_3, lane_s32,
 #define FAR(a, b, unsigned_type)                                               \
     ((a) > (b) ? (unsigned_type)(a) - (unsigned_type)(b)                       \
                : (unsigned_type)(b) - (unsigned_type)(a))
-EMU_TERNARY(sad_u16, U32_3, lane_u32,
+EMU_TERNARY_OF(sad_u16, U32_3, lane_u32,
             (uint16_t)(z + FAR((uint16_t)x, (uint16_t)y, uint32_t)))
-EMU_TERNARY(sad_s16, U32_3, lane_u32,
+EMU_TERNARY_OF(sad_s16, U32_3, lane_u32,
             (uint16_t)(z + FAR((int16_t)x, (int16_t)y, uint32_t)))
-EMU_TERNARY(sad_u32, U32_3, lane_u32, z + FAR(x, y, uint32_t))
+EMU_TERNARY_OF(sad_u32, U32_3, lane_u32, z + FAR(x, y, uint32_t))
 EMU_TERNARY(sad_s32, lane_u32, lane_s32, lane_s32, lane_u32,
             z + FAR(x, y, uint32_t))
-EMU_TERNARY(sad_u64, U64_3, lane_u64, z + FAR(x, y, uint64_t))
+EMU_TERNARY_OF(sad_u64, U64_3, lane_u64, z + FAR(x, y, uint64_t))
 EMU_TERNARY(sad_s64, lane_u64, lane_s64, lane_s64, lane_u64,
             z + FAR(x, y, uint64_t))
 
-#define QUOTIENT(a, b)  ((b) ? (a) / (b) : -1)
+#define QUOTIENT(a, b)  ((b) ? (a) / (b) : (uint64_t)-1)
 #define REMAINDER(a, b) ((b) ? (a) % (b) : (a))
 /* The most negative number divided by -1 overflows; PTX wraps. */
 #define QUOTIENT_S(a, b)  ((b) == 0 ? -1 : (b) == -1 ? 0 - (a) : (a) / (b))

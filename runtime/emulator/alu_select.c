@@ -9,7 +9,6 @@
 */
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/alu_select.c"
-#include "runtime/emulator/compare.h"
 #include "runtime/emulator/isa.h"
 #else
 

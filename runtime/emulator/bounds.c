@@ -66,8 +66,7 @@ static int lane_fault(const struct emu_hazard_setup *setup,
     return fault;
 }
 
-/* -- texts
- * ---------------------------------------------------------------------- */
+/* -- texts ---------------------------------------------------------------- */
 
 static void say_beyond(struct emu_hazard_block *block,
                        const struct emu_access *access, uint32_t lanes,

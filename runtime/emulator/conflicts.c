@@ -79,8 +79,7 @@ static void add_key(struct keys *keys, uint64_t key)
         keys->low = ~key;
 }
 
-/* -- pages
- * ---------------------------------------------------------------------- */
+/* -- pages ---------------------------------------------------------------- */
 
 static size_t page_hash(uint64_t number)
 {
@@ -199,8 +198,7 @@ void hazard_shadow_release(struct hazard_shadow *shadow)
     memset(shadow, 0, sizeof *shadow);
 }
 
-/* -- findings
- * --------------------------------------------------------------------- */
+/* -- findings ------------------------------------------------------------- */
 
 static const struct ptx_instruction *instruction_at(
     const struct ptx_module *module, uint32_t line)
@@ -274,8 +272,7 @@ static void say_conflict(struct emu_hazards *hazards,
                      (uint32_t)other & 0xffffff);
 }
 
-/* -- accesses
- * --------------------------------------------------------------------- */
+/* -- accesses ------------------------------------------------------------- */
 
 struct visit {
     struct emu_hazard_block *block;
@@ -394,8 +391,7 @@ void emu_hazard_global(struct emu_hazard_block *block,
     visit_lanes(&v);
 }
 
-/* -- the end of an unordered launch
- * -------------------------------------------------- */
+/* -- the end of an unordered launch --------------------------------------- */
 
 static void fold_page(struct hazard_shadow *into,
                       const struct hazard_page *from)

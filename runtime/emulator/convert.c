@@ -10,9 +10,7 @@
 */
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/convert.c"
-#include "runtime/emulator/float.h"
 #include "runtime/emulator/isa.h"
-#include "runtime/emulator/rounding.h"
 #else
 
 EMU_UNARY(cvt_u64_u32, lane_u64, lane_u32, x)

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- classes
- * -------------------------------------------------------------------- */
+/* -- classes -------------------------------------------------------------- */
 
 static const char *const class_names[] = {
 #define X(symbol, name, text) name,
@@ -143,8 +142,7 @@ enum emu_class emu_class_of(const struct ptx_instruction *instruction)
     return arithmetic_class(instruction);
 }
 
-/* -- MMA shapes
- * ------------------------------------------------------------------- */
+/* -- MMA shapes ----------------------------------------------------------- */
 
 /* "m16n8k32": 16 * 8 * 32 multiply-adds; 0 for another word. */
 static uint64_t shape_size(const char *word)
@@ -213,8 +211,7 @@ static void count_mma(struct emu_counts *counts,
     counts->mma_multiply_adds += work * times;
 }
 
-/* -- shared memory
- * ------------------------------------------------------------------ */
+/* -- shared memory -------------------------------------------------------- */
 
 enum { BANKS = 32 };
 
@@ -277,8 +274,7 @@ static void count_shared(struct emu_counts *counts,
     counts->shared_wavefronts_ideal += (distinct + BANKS - 1) / BANKS;
 }
 
-/* -- global memory
- * ------------------------------------------------------------------ */
+/* -- global memory -------------------------------------------------------- */
 
 enum { SECTOR = 32 };
 
@@ -372,9 +368,7 @@ void emu_count_access(struct emu_counts *counts,
     }
 }
 
-/* -- sums
- * ----------------------------------------------------------------------------
- */
+/* -- sums ----------------------------------------------------------------- */
 
 void emu_count_instructions(struct emu_counts *counts,
                             const struct ptx_function *function,

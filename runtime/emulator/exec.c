@@ -9,6 +9,8 @@
 */
 #include "runtime/emulator/exec.h"
 
+#include <string.h>
+
 #include "runtime/emulator/reach.h"
 
 #define NEVER UINT32_MAX

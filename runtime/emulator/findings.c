@@ -79,8 +79,7 @@ static int make_room(struct emu_findings *list)
     return 0;
 }
 
-/* -- folding ----------------------------------------------------------------
- */
+/* -- folding -------------------------------------------------------------- */
 
 static int is_earlier(const struct emu_finding *a, const struct emu_finding *b)
 {
@@ -162,8 +161,7 @@ void emu_findings_merge(struct emu_findings *into, struct emu_findings *from)
     emu_findings_release(from);
 }
 
-/* -- the end ------------------------------------------------------------------
- */
+/* -- the end -------------------------------------------------------------- */
 
 static int compare(const void *left, const void *right)
 {

@@ -30,7 +30,7 @@
     X(UNINITIALIZED_SHARED, "uninitialized-shared",                            \
       "a read of shared memory that this block has not written")               \
     X(UNINITIALIZED_LOCAL, "uninitialized-local",                              \
-      "a read of local memory that this thread has not written")               \
+      "a read of local memory of which this thread has written no byte")       \
     X(UNINITIALIZED_REGISTER, "uninitialized-register",                        \
       "a register is used in a lane that has not written it")                  \
     X(SHARED_RACE, "shared-race",                                              \
@@ -56,6 +56,8 @@
     X(DEADLOCK, "deadlock", "no warp of the block can make progress")          \
     X(TIMEOUT, "timeout", "the instruction limit was reached")                 \
     X(TRAP, "trap", "the kernel executed trap or a failing assertion")         \
+    X(SCHEDULE, "schedule-dependent",                                          \
+      "two schedules leave different bytes in global memory")                  \
     X(INVALID, "invalid-operation",                                            \
       "an instruction has operand values that PTX leaves undefined")           \
     X(CONTRACTION, "missing-rn",                                               \

@@ -76,8 +76,7 @@ static size_t hash_of(uint64_t key)
     return (size_t)(key * UINT64_C(0x9E3779B97F4A7C15) >> 24);
 }
 
-/* -- logs by address
- * ----------------------------------------------------------- */
+/* -- logs by address ------------------------------------------------------ */
 
 static uint32_t *find_log_slot(const struct hazard_shadow *shadow,
                                uint64_t address)
@@ -131,8 +130,7 @@ static int64_t find_log(struct hazard_shadow *shadow, uint64_t address,
     return (int64_t)shadow->logs - 1;
 }
 
-/* -- records
- * ------------------------------------------------------------------- */
+/* -- records -------------------------------------------------------------- */
 
 static uint32_t *find_record_slot(const struct hazard_log *log, uint32_t block)
 {
@@ -193,8 +191,7 @@ static void add_link(struct hazard_shadow *shadow, struct hazard_log *log,
     log->link[log->links++] = (struct link){to, (uint32_t)log->records};
 }
 
-/* -- questions
- * ------------------------------------------------------------------ */
+/* -- questions ------------------------------------------------------------ */
 
 static int record_covers(const struct hazard_log *log, uint32_t position,
                          uint32_t other, uint32_t epoch)
@@ -240,8 +237,7 @@ int hazard_is_before(struct emu_hazard_block *block, uint32_t other,
     return answer;
 }
 
-/* -- events
- * ---------------------------------------------------------------------- */
+/* -- events --------------------------------------------------------------- */
 
 void emu_hazard_fence(struct emu_hazard_block *block, uint32_t warp, int gpu)
 {

@@ -1,5 +1,5 @@
 /* hazard_state.h -- inside the hazard module (hazards.c, bounds.c, races.c,
-** conflicts.c), for nobody else.
+** race_shadow.c, clocks.c, conflicts.c, handshakes.c), for nobody else.
 **
 ** The shadow of shared memory has one entry per granule. A granule is the
 ** narrowest shared access that the kernel's code contains (1 to 16 bytes);
@@ -30,6 +30,11 @@ enum {
     HAZARD_STRONG = 1 << 10,
     HAZARD_SEVERAL = 1 << 9,
 };
+
+static inline uint32_t hazard_time(uint32_t entry)
+{
+    return entry >> HAZARD_TIME_SHIFT;
+}
 
 struct hazard_clock {
     uint32_t seen[HAZARD_WARPS];
@@ -89,7 +94,10 @@ struct emu_hazard_block {
     uint32_t ctaid[3];
     uint64_t sequence; /* findings so far */
     struct hazard_races races;
-    /* order between blocks: conflicts.c */
+    /* local memory, locals.c: [warp][byte], a bit for each lane */
+    uint32_t *local;
+    size_t local_words;
+    /* order between blocks: handshakes.c */
     uint32_t epoch; /* .gpu fences so far; accesses before them are released
                        with the next strong write */
     struct hazard_acquired *acquired;
@@ -122,12 +130,16 @@ const char *hazard_place(const struct emu_hazard_block *block,
                          enum ptx_space space, uint64_t offset, char *text,
                          size_t size);
 
-/* races.c */
+/* race_shadow.c */
 int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
                        uint32_t shift, uint32_t warps);
 void hazard_races_release(struct hazard_races *races);
 /* log2 of the granule for the code of `module`. */
 uint32_t hazard_granule_shift(const struct ptx_module *module);
+/* The read entries of a warp, made when it first reads; -1: no memory. */
+int hazard_races_reader(struct hazard_races *races, uint32_t warp);
+
+/* clocks.c */
 void hazard_races_fence(struct hazard_races *races, uint32_t warp);
 /* Order made by strong accesses to one word, shared or global. */
 void hazard_handshake(struct hazard_races *races,

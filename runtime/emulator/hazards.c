@@ -8,8 +8,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/emulator/hazard_state.h"
 
-/* -- findings -----------------------------------------------------------------
- */
+/* -- findings ------------------------------------------------------------- */
 
 static void fill_place(const struct emu_hazard_block *block,
                        struct emu_finding *finding,
@@ -86,8 +85,7 @@ const char *hazard_place(const struct emu_hazard_block *block,
     return text;
 }
 
-/* -- notes that the code alone gives
- * -------------------------------------------- */
+/* -- notes that the code alone gives -------------------------------------- */
 
 static int is_float_type(const char *word)
 {
@@ -132,8 +130,7 @@ static void note_code(struct emu_hazard_block *block)
                           f->name, f->irregular);
 }
 
-/* -- launches
- * ------------------------------------------------------------------- */
+/* -- launches ------------------------------------------------------------- */
 
 int emu_hazards_open(struct emu_hazards **out,
                      const struct emu_hazard_setup *setup,
@@ -193,6 +190,7 @@ static void free_worker(struct emu_hazard_worker *worker)
         struct emu_hazard_block *next = block->next_all;
         hazard_races_release(&block->races);
         tsr__free(block->acquired);
+        tsr__free(block->local);
         tsr__free(block);
         block = next;
     }
@@ -214,8 +212,7 @@ void emu_hazards_free(struct emu_hazards *hazards)
     tsr__free(hazards);
 }
 
-/* -- blocks
- * ----------------------------------------------------------------------- */
+/* -- blocks --------------------------------------------------------------- */
 
 static struct emu_hazard_block *take_block(struct emu_hazard_worker *worker)
 {
@@ -247,6 +244,8 @@ int emu_hazard_block_begin(struct emu_hazard_worker *worker, uint64_t linear,
     block->sequence = 0;
     if (owner->setup.checks) {
         hazard_handshakes_begin(block);
+        if (block->local)
+            memset(block->local, 0, block->local_words * sizeof(uint32_t));
         if (hazard_races_begin(&block->races, owner->setup.shared_bytes,
                                owner->shared_shift, owner->warps)) {
             emu_hazard_block_end(block);

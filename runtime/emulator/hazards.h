@@ -126,7 +126,7 @@ int emu_hazard_block_begin(struct emu_hazard_worker *worker, uint64_t linear,
                            struct tsr_error *err);
 void emu_hazard_block_end(struct emu_hazard_block *block);
 
-/* -- always ------------------------------------------------------------- */
+/* -- always --------------------------------------------------------------- */
 
 /* The core's bounds or alignment test failed. Returns the lanes at fault,
 ** after a finding; they must not be executed (a load gives them zero). 0 when
@@ -149,6 +149,10 @@ void emu_hazard_shared(struct emu_hazard_block *block,
 /* The same for global memory. */
 void emu_hazard_global(struct emu_hazard_block *block,
                        const struct emu_access *access);
+/* The same for local memory (ld.local, st.local and generic accesses that go
+** there); addresses are offsets in the lane's own window. */
+void emu_hazard_local(struct emu_hazard_block *block,
+                      const struct emu_access *access);
 
 /* cp.async: `to` is the shared destination (kind WRITE). The bytes are pending
 ** from now on. (The global source: call emu_hazard_global with kind READ.)
@@ -160,7 +164,7 @@ void emu_hazard_async_issue(struct emu_hazard_block *block,
 void emu_hazard_async_land(struct emu_hazard_block *block,
                            const struct emu_access *to);
 
-/* -- order, checks on ------------------------------------------------------ */
+/* -- order, checks on ----------------------------------------------------- */
 
 /* Warp arrives at barrier `id` (bar.sync, bar.red, bar.arrive). */
 void emu_hazard_barrier_arrive(struct emu_hazard_block *block, uint32_t id,
@@ -179,8 +183,7 @@ void emu_hazard_exit(struct emu_hazard_block *block,
                      const struct ptx_instruction *instruction, uint32_t warp,
                      uint32_t lanes, uint32_t pending);
 
-/* -- load time --------------------------------------------------------------
- */
+/* -- load time ------------------------------------------------------------ */
 
 /* Does a launch of this function need `ordered`: is the result of an atomic
 ** used, is there a float atomic, a strong global load? */

@@ -28,8 +28,15 @@
 #endif
 
 #include "runtime/base/half.h"
+#include "runtime/emulator/compare.h"
+#include "runtime/emulator/float.h"
+#include "runtime/emulator/half_math.h"
 #include "runtime/emulator/handlers.h"
 #include "runtime/emulator/lanes.h"
+#include "runtime/emulator/mma.h"
+#include "runtime/emulator/random.h"
+#include "runtime/emulator/reach.h"
+#include "runtime/emulator/rounding.h"
 #include "runtime/emulator/warp.h"
 
 #define EMU_ISA       base

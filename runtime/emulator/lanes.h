@@ -85,6 +85,12 @@ typedef double __attribute__((may_alias)) lane_f64;
         });                                                                    \
     }
 
+/* The same with a macro for the first three types. */
+#define EMU_BINARY_OF(name, types, expression)                                 \
+    EMU_BINARY(name, types, expression)
+#define EMU_TERNARY_OF(name, types, third, expression)                         \
+    EMU_TERNARY(name, types, third, expression)
+
 #define EMU_TERNARY(name, to, from, second, third, expression)                 \
     void EMU_H(name)(EMU_ARGUMENTS)                                            \
     {                                                                          \

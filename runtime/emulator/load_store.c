@@ -10,7 +10,6 @@
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/load_store.c"
 #include "runtime/emulator/isa.h"
-#include "runtime/emulator/reach.h"
 #else
 
 /* Guest addresses of global memory are host addresses: base 0. */

@@ -13,8 +13,6 @@
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/matrix.c"
 #include "runtime/emulator/isa.h"
-#include "runtime/emulator/mma.h"
-#include "runtime/emulator/reach.h"
 #else
 
 static inline void EMU_H(transpose)(const uint16_t from[64], uint16_t to[64])

@@ -12,9 +12,7 @@
 */
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/mma_float.c"
-#include "runtime/emulator/half_math.h"
 #include "runtime/emulator/isa.h"
-#include "runtime/emulator/mma.h"
 #else
 
 static inline float EMU_H(element)(const struct emu_op *op, uint32_t v,

@@ -22,7 +22,6 @@
 #ifndef EMU_ISA
 #define EMU_SELF "runtime/emulator/mma_int.c"
 #include "runtime/emulator/isa.h"
-#include "runtime/emulator/mma.h"
 #else
 
 /* -- plain -------------------------------------------------------------------------- */

@@ -35,99 +35,154 @@ static int place_global(struct emu_module *module,
     return rc;
 }
 
-/* Static shared variables one after the other; dynamic ones, of no size, all
-** begin after them. */
+/* Shared memory of a block:
+**
+**     │ file scope, bodies of .func │ body of the entry │ dynamic ...
+**
+** Entries never run in one block, so their bodies begin at the same place. An
+** array without a size is the dynamic part. Its address is baked into the
+** code, so it is the entry's own end, unless a .func could want it too: then
+** it is the furthest end of all. */
 static int place_shared(struct emu_module *module,
-                        const struct ptx_variable *v, uint64_t *address,
-                        struct tsr_error *err)
+                        const struct ptx_variable *v, uint64_t *at,
+                        uint64_t *address, struct tsr_error *err)
 {
     uint64_t align = v->align ? v->align : 1;
-    uint64_t at = (module->shared_static + align - 1) & ~(align - 1);
-    if (v->bytes > UINT32_MAX / 2 || at + v->bytes > UINT32_MAX / 2)
+    uint64_t here = (*at + align - 1) & ~(align - 1);
+    if (v->bytes > UINT32_MAX / 4 || here + v->bytes > UINT32_MAX / 4)
         return TSR_FAIL(err, TSR_EUNSUPPORTED,
                         "%s:%d: shared variable %s is too large", module->name,
                         v->line, v->name);
-    *address = at;
-    module->shared_static = (uint32_t)(at + v->bytes);
+    *address = here;
+    *at = here + v->bytes;
     return 0;
 }
 
 static int place_one(struct emu_module *module, const struct ptx_variable *v,
-                     int dynamic, struct tsr_error *err)
+                     int owner, uint64_t *shared, struct tsr_error *err)
 {
     struct emu_placed *placed = &module->placed[module->placed_count];
-    int rc;
-    if (v->space == PTX_SPACE_SHARED) {
-        if ((v->bytes == 0 && v->is_extern) != dynamic)
-            return 0;
-        rc = place_shared(module, v, &placed->address, err);
-    } else {
-        if (dynamic ||
-            (v->space != PTX_SPACE_GLOBAL && v->space != PTX_SPACE_CONST))
-            return 0;
-        if (v->is_extern)
-            return TSR_FAIL(err, TSR_EUNSUPPORTED,
-                            "%s:%d: variable %s is defined in another module",
-                            module->name, v->line, v->name);
+    int rc = 0;
+    *placed = (struct emu_placed){.variable = v, .owner = owner};
+    if (v->space == PTX_SPACE_SHARED && v->bytes == 0)
+        placed->dynamic = 1;
+    else if (v->space == PTX_SPACE_SHARED)
+        rc = place_shared(module, v, shared, &placed->address, err);
+    else if (v->space != PTX_SPACE_GLOBAL && v->space != PTX_SPACE_CONST)
+        return 0;
+    else if (v->is_extern)
+        rc = TSR_FAIL(err, TSR_EUNSUPPORTED,
+                      "%s:%d: variable %s is defined in another module",
+                      module->name, v->line, v->name);
+    else
         rc = place_global(module, v, &placed->address, err);
+    module->placed_count += rc == 0;
+    return rc;
+}
+
+static int place_body(struct emu_module *module, int f, uint64_t *shared,
+                      struct tsr_error *err)
+{
+    const struct ptx_function *function = &module->ptx->functions[f];
+    for (int i = 0; i < function->variable_count; i++) {
+        int rc = place_one(module, function->variables[i], f, shared, err);
+        if (rc)
+            return rc;
     }
-    if (rc)
-        return rc;
-    placed->variable = v;
-    module->placed_count++;
     return 0;
 }
 
 static int place_variables(struct emu_module *module, struct tsr_error *err)
 {
     const struct ptx_module *ptx = module->ptx;
-    int rc;
+    size_t functions = (size_t)ptx->function_count;
+    uint64_t common = 0, furthest;
+    int rc, any_func = 0;
     module->placed =
         tsr__calloc(count_variables(ptx) + 1, sizeof *module->placed);
-    if (!module->placed)
+    module->shared_end =
+        tsr__calloc(functions + 1, sizeof *module->shared_end);
+    if (!module->placed || !module->shared_end)
         return TSR_FAIL(err, TSR_EMEMORY, "out of memory");
-    for (int dynamic = 0; dynamic < 2; dynamic++) {
-        for (int i = 0; i < ptx->variable_count; i++)
-            if ((rc = place_one(module, ptx->variables[i], dynamic, err)))
-                return rc;
-        for (int f = 0; f < ptx->function_count; f++)
-            for (int i = 0; i < ptx->functions[f].variable_count; i++)
-                if ((rc = place_one(module, ptx->functions[f].variables[i],
-                                    dynamic, err)))
-                    return rc;
+    for (int i = 0; i < ptx->variable_count; i++)
+        if ((rc = place_one(module, ptx->variables[i], -1, &common, err)))
+            return rc;
+    for (int f = 0; f < ptx->function_count; f++) {
+        any_func |=
+            !ptx->functions[f].is_entry && !ptx->functions[f].is_declaration;
+        if (!ptx->functions[f].is_entry &&
+            (rc = place_body(module, f, &common, err)))
+            return rc;
     }
+    furthest = common;
+    for (int f = 0; f < ptx->function_count; f++) {
+        uint64_t end = common;
+        if (ptx->functions[f].is_entry &&
+            (rc = place_body(module, f, &end, err)))
+            return rc;
+        module->shared_end[f] = end;
+        furthest = end > furthest ? end : furthest;
+    }
+    for (int f = 0; any_func && f < ptx->function_count; f++)
+        module->shared_end[f] = furthest;
     return 0;
+}
+
+static uint64_t dynamic_address(const struct emu_module *module,
+                                const struct ptx_variable *v)
+{
+    uint64_t align = v->align ? v->align : 1;
+    /* All dynamic arrays begin at one place, so at the strictest alignment. */
+    for (size_t i = 0; i < module->placed_count; i++)
+        if (module->placed[i].dynamic &&
+            module->placed[i].variable->align > align)
+            align = module->placed[i].variable->align;
+    return (module->shared_end[module->decoding] + align - 1) & ~(align - 1);
 }
 
 int emu_module_place(const struct emu_module *module,
                      const struct ptx_variable *variable, uint64_t *address)
 {
     for (size_t i = 0; i < module->placed_count; i++) {
-        if (module->placed[i].variable == variable) {
-            *address = module->placed[i].address;
-            return 0;
-        }
+        const struct emu_placed *placed = &module->placed[i];
+        if (placed->variable != variable)
+            continue;
+        *address = placed->dynamic ? dynamic_address(module, variable)
+                                   : placed->address;
+        return 0;
     }
     return -1;
 }
 
-/* Shared variables for messages. A dynamic array ends where the launch says.
- */
-static int list_windows(struct emu_module *module, struct tsr_error *err)
+/* Shared variables that blocks of the kernel have, for messages. Needs
+** module->decoding. */
+static int list_windows(struct emu_kernel *kernel, struct tsr_error *err)
 {
-    module->window =
-        tsr__calloc(module->placed_count + 1, sizeof *module->window);
-    if (!module->window)
+    const struct emu_module *module = kernel->module;
+    kernel->window =
+        tsr__calloc(module->placed_count + 1, sizeof *kernel->window);
+    if (!kernel->window)
         return TSR_FAIL(err, TSR_EMEMORY, "out of memory");
+    kernel->shared_static = (uint32_t)module->shared_end[kernel->code];
     for (size_t i = 0; i < module->placed_count; i++) {
         const struct emu_placed *placed = &module->placed[i];
-        if (placed->variable->space != PTX_SPACE_SHARED)
+        const struct ptx_variable *v = placed->variable;
+        int other = placed->owner >= 0 &&
+                    (uint32_t)placed->owner != kernel->code &&
+                    module->ptx->functions[placed->owner].is_entry;
+        uint64_t address;
+        if (v->space != PTX_SPACE_SHARED || other ||
+            emu_module_place(module, v, &address))
             continue;
-        module->window[module->window_count++] = (struct emu_window_variable){
-            .name = placed->variable->name,
+        if (placed->dynamic) {
+            kernel->uses_dynamic = 1;
+            kernel->shared_static = (uint32_t)address;
+        }
+        kernel->window[kernel->window_count++] = (struct emu_window_variable){
+            .name = v->name,
             .space = PTX_SPACE_SHARED,
-            .offset = placed->address,
-            .bytes = placed->variable->bytes,
+            .offset = address,
+            .bytes = v->bytes,
         };
     }
     return 0;
@@ -219,8 +274,6 @@ static int describe_parameters(struct emu_kernel *kernel,
     return 0;
 }
 
-/* A module's functions share its shared variables; one that a kernel does not
-** use still counts, as it may be reached through a call. */
 static int make_kernel(struct emu_module *module, uint32_t index,
                        struct tsr_error *err)
 {
@@ -229,15 +282,14 @@ static int make_kernel(struct emu_module *module, uint32_t index,
     kernel->module = module;
     kernel->function = &module->ptx->functions[index];
     kernel->code = index;
-    kernel->shared_static = module->shared_static;
-    for (size_t i = 0; i < module->window_count; i++)
-        kernel->uses_dynamic |= module->window[i].bytes == 0;
     for (int f = 0; f < module->ptx->function_count; f++)
         if ((uint32_t)f == index || !module->ptx->functions[f].is_entry)
             kernel->ordered |=
                 emu_hazard_needs_order(&module->ptx->functions[f]);
     module->kernel_count++;
-    if ((rc = describe_parameters(kernel, err)))
+    module->decoding = index;
+    if ((rc = list_windows(kernel, err)) ||
+        (rc = describe_parameters(kernel, err)))
         return rc;
     return measure_stack(kernel, err);
 }
@@ -262,6 +314,7 @@ static int decode_all(struct emu_module *module, struct tsr_error *err)
     for (uint32_t f = 0; f < count; f++) {
         if (ptx->functions[f].is_declaration)
             continue;
+        module->decoding = f;
         if ((rc = emu_decode_function(module, f, err)))
             return rc;
         resolve_handlers(&module->code[f], module->isa);
@@ -288,8 +341,7 @@ int emu_module_load(struct emu_module **out, struct emu_memory *memory,
         goto done;
     }
     if ((rc = ptx_module_parse(&module->ptx, text, size, module->name, err)) ||
-        (rc = place_variables(module, err)) ||
-        (rc = list_windows(module, err)) || (rc = decode_all(module, err)))
+        (rc = place_variables(module, err)) || (rc = decode_all(module, err)))
         goto done;
     *out = module;
     return 0;
@@ -304,8 +356,10 @@ void emu_module_free(struct emu_module *module)
         return;
     for (int f = 0; module->code && f < module->ptx->function_count; f++)
         emu_code_release(&module->code[f]);
-    for (size_t i = 0; i < module->kernel_count; i++)
+    for (size_t i = 0; i < module->kernel_count; i++) {
         tsr__free(module->kernel[i].parameter);
+        tsr__free(module->kernel[i].window);
+    }
     for (size_t i = 0; i < module->placed_count; i++)
         if (module->placed[i].variable->space != PTX_SPACE_SHARED)
             emu_memory_release(module->memory, module->placed[i].address,
@@ -313,7 +367,7 @@ void emu_module_free(struct emu_module *module)
     tsr__free(module->code);
     tsr__free(module->kernel);
     tsr__free(module->placed);
-    tsr__free(module->window);
+    tsr__free(module->shared_end);
     tsr__free(module->name);
     ptx_module_free(module->ptx);
     tsr__free(module);

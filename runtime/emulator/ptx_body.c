@@ -162,7 +162,7 @@ static void parse_instruction(struct ptx_parser *p,
     *new_instruction(p) = in;
 }
 
-/* -- labels ---------------------------------------------------------------- */
+/* -- labels --------------------------------------------------------------- */
 
 /* .branchtargets A, B, C; */
 static struct ptx_operand *parse_targets(struct ptx_parser *p)
@@ -211,8 +211,7 @@ static void bind_label(struct ptx_parser *p, struct ptx_name *name)
     }
 }
 
-/* -- statements -------------------------------------------------------------
- */
+/* -- statements ----------------------------------------------------------- */
 
 static void parse_directive(struct ptx_parser *p)
 {

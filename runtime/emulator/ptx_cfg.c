@@ -76,8 +76,7 @@ static void *scratch(struct graph *g, size_t count, size_t size)
     return memory;
 }
 
-/* -- building the graph ------------------------------------------------------
- */
+/* -- building the graph --------------------------------------------------- */
 
 static int is_root(const struct ptx_instruction *in, const char *root)
 {
@@ -194,8 +193,7 @@ static void find_edges(struct graph *g)
     }
 }
 
-/* -- strongly connected components --------------------------------------------
- */
+/* -- strongly connected components ---------------------------------------- */
 
 /* One order_set call: blocks of set `id`, edges to `closed` do not count. */
 struct pass {
@@ -302,8 +300,7 @@ static void find_entries(const struct pass *pass, const int *list, int count)
     g->block[list[0]].is_entry = 1;
 }
 
-/* -- loops
- * ---------------------------------------------------------------------- */
+/* -- loops ---------------------------------------------------------------- */
 
 static void emit(struct graph *g, int block)
 {
@@ -413,8 +410,7 @@ static void order_set(struct graph *g, const int *list, int count, int closed,
     }
 }
 
-/* -- putting the latches in
- * ------------------------------------------------------ */
+/* -- putting the latches in ----------------------------------------------- */
 
 static struct ptx_instruction synthetic(struct graph *g, const char *root,
                                         int like)

@@ -41,8 +41,7 @@ int ptx_space_of(const struct ptx_token *token, enum ptx_space *space)
     return 0;
 }
 
-/* -- the words in front of the name ------------------------------------------
- */
+/* -- the words in front of the name --------------------------------------- */
 
 static size_t parse_align(struct ptx_parser *p)
 {
@@ -122,8 +121,7 @@ static struct declared parse_declared(struct ptx_parser *p)
     return d;
 }
 
-/* -- registers ----------------------------------------------------------------
- */
+/* -- registers ------------------------------------------------------------ */
 
 static void parse_one_register(struct ptx_parser *p, const struct declared *d)
 {
@@ -167,8 +165,7 @@ void ptx_parse_registers(struct ptx_parser *p)
     ptx_expect(p, ';', "a register declaration");
 }
 
-/* -- variables ----------------------------------------------------------------
- */
+/* -- variables ------------------------------------------------------------ */
 
 /* "[2][1024]"; an empty first one is 0 */
 static int parse_dimensions(struct ptx_parser *p, size_t *dims)

@@ -105,8 +105,7 @@ static void store(unsigned char *at, uint64_t bits, size_t bytes)
         at[i] = (unsigned char)(bits >> (8 * i));
 }
 
-/* -- addresses ----------------------------------------------------------------
- */
+/* -- addresses ------------------------------------------------------------ */
 
 /* symbol [+ n], or generic(symbol) [+ n], or, behind a mask, (symbol) */
 static void parse_symbol(struct ptx_parser *p, struct ptx_relocation *r)
@@ -164,8 +163,7 @@ static void parse_masked_address(struct ptx_parser *p, struct filling *f,
     add_relocation(p, f, &r);
 }
 
-/* -- values and braces
- * ---------------------------------------------------------- */
+/* -- values and braces ---------------------------------------------------- */
 
 static void parse_value(struct ptx_parser *p, struct filling *f, size_t offset)
 {

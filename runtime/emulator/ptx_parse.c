@@ -8,54 +8,7 @@
 #include "runtime/base/checked.h"
 #include "runtime/base/memory.h"
 
-/* -- memory ------------------------------------------------------------------
- */
-
-struct ptx_chunk {
-    struct ptx_chunk *next;
-    size_t used;
-    size_t size;
-    _Alignas(16) unsigned char bytes[];
-};
-
-enum { CHUNK = 64 << 10 };
-
-void *ptx_arena_alloc(struct ptx_arena *arena, size_t size)
-{
-    struct ptx_chunk *chunk = arena->chunk;
-    if (size > SIZE_MAX / 4)
-        return NULL;
-    size = tsr__round_up(size ? size : 1, 16);
-    if (!chunk || chunk->size - chunk->used < size) {
-        size_t room = size > CHUNK / 4 ? size : CHUNK;
-        struct ptx_chunk *fresh = tsr__calloc(1, sizeof *fresh + room);
-        if (!fresh)
-            return NULL;
-        fresh->size = room;
-        if (chunk && room == size) { /* keep filling the current chunk */
-            fresh->next = chunk->next;
-            chunk->next = fresh;
-        } else {
-            fresh->next = chunk;
-            arena->chunk = fresh;
-        }
-        chunk = fresh;
-    }
-    void *memory = chunk->bytes + chunk->used;
-    chunk->used += size;
-    return memory;
-}
-
-void ptx_arena_release(struct ptx_arena *arena)
-{
-    struct ptx_chunk *chunk = arena->chunk;
-    while (chunk) {
-        struct ptx_chunk *next = chunk->next;
-        tsr__free(chunk);
-        chunk = next;
-    }
-    arena->chunk = NULL;
-}
+/* -- memory --------------------------------------------------------------- */
 
 void *ptx_alloc(struct ptx_parser *p, size_t size)
 {
@@ -83,8 +36,7 @@ void *ptx_grow(struct ptx_parser *p, void *array, size_t count,
     return larger;
 }
 
-/* -- errors ------------------------------------------------------------------
- */
+/* -- errors --------------------------------------------------------------- */
 
 void ptx_fail(struct ptx_parser *p, int line, const char *fmt, ...)
 {
@@ -112,8 +64,7 @@ void ptx_expected(struct ptx_parser *p, const char *what)
              p->token.text);
 }
 
-/* -- directives that only inform ---------------------------------------------
- */
+/* -- directives that only inform ------------------------------------------ */
 
 static int take_line_number(struct ptx_parser *p)
 {
@@ -179,8 +130,7 @@ int ptx_parse_debug_directive(struct ptx_parser *p)
     return 1;
 }
 
-/* -- functions ---------------------------------------------------------------
- */
+/* -- functions ------------------------------------------------------------ */
 
 /* "(.param .u64 a, .reg .b32 b)"; the current token may be anything else */
 static struct ptx_variable *parse_parameters(struct ptx_parser *p, int *count)
@@ -347,8 +297,7 @@ static void parse_function(struct ptx_parser *p, int is_entry)
     define(p, name, &f);
 }
 
-/* -- module
- * -------------------------------------------------------------------- */
+/* -- module --------------------------------------------------------------- */
 
 /* ".version 8.7": the lexer has made a double of it */
 static void parse_version(struct ptx_parser *p)

@@ -197,8 +197,12 @@ void ptx_want_label(struct ptx_parser *p, struct ptx_name *name,
                     struct ptx_operand *operand, int line);
 int ptx_is_special(struct ptx_name *name);
 
-/* ptx_operand.c */
+/* ptx_operand.c; `root` is that of the opcode */
 struct ptx_operand ptx_parse_operand(struct ptx_parser *p, const char *root);
+
+/* ptx_constant.c */
+/* Counts p->depth up, within the limit; who enters also does p->depth--. */
+void ptx_enter(struct ptx_parser *p);
 /* A constant expression; type S64, U64, F32 or F64. */
 uint64_t ptx_parse_constant(struct ptx_parser *p, enum ptx_type *type);
 /* "+8", "-8", "+-8", "+(3*4)", or nothing: 0. */

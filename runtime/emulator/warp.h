@@ -138,4 +138,7 @@ struct emu_worker {
     int failed; /* ran out of memory */
 };
 
+/* options.perturb_ulp, for alu_approx.c. */
+int emu_warp_perturb(const struct emu_warp *warp);
+
 #endif

@@ -44,10 +44,12 @@ static void print_json(FILE *out, json_t *object)
     json_decref(object);
 }
 
+/* Machine code of this architecture, or baseline PTX, which all run. */
 static int for_this_device(const struct session *session,
                            const struct tsr_kernel_info *row)
 {
-    return strcmp(row->arch, tsr_device_arch(session->device)) == 0;
+    return strcmp(row->arch, tsr_device_arch(session->device)) == 0 ||
+           row->match == TSR_MATCH_BASELINE;
 }
 
 /* Same linear: everything of the key but the bucket. */

@@ -103,8 +103,10 @@ for at in 30 $((size / 3)) $((size / 2)) $((size - 3000)); do
 done
 refuses 1 '/proc/self' "$tessera" pack --db "$scratch/t.db" \
     --model "$scratch/w4" --arch sm_80 -o /proc/self/t.tpk
-refuses 1 'sm_90a' "$tessera" verify --model "$scratch/w4" \
-    --package "$scratch/t.tpk" --device emulator:sm_90a
+expect 0 . "$tessera" quantize --model $tiny --method rtn --weights w4c \
+    -o "$scratch/w4c"
+refuses 1 'no kernel' "$tessera" verify --model "$scratch/w4c" \
+    --package "$scratch/t.tpk" --device emulator:sm_80
 
 # NVRTC missing
 rm -rf "$scratch/cache"

@@ -260,21 +260,31 @@ static int upload_all(struct launch *l, const struct gpu_candidate *c,
     return rc;
 }
 
-static int load_kernel(struct launch *l, const struct gpu_candidate *c,
-                       const char *folder, struct tsr_error *err)
+static int load_file(struct launch *l, const char *folder, const char *file,
+                     const char *suffix, struct tsr_error *err)
 {
     char path[1024], *image = NULL;
     size_t size = 0;
-    int emulated = tsr__device_info(l->device)->emulated;
-    snprintf(path, sizeof path, "%s/%s.%s", folder, c->file,
-             emulated ? "ptx" : "cubin");
+    snprintf(path, sizeof path, "%s/%s.%s", folder, file, suffix);
     int rc = tsr__file_read(path, (size_t)64 << 20, &image, &size, err);
     if (rc == 0)
         rc = tsr__module_load(l->device, image, size, &l->module, err);
+    tsr__free(image);
+    return rc;
+}
+
+/* Machine code, or PTX for a device that takes no other. */
+static int load_kernel(struct launch *l, const struct gpu_candidate *c,
+                       const char *folder, struct tsr_error *err)
+{
+    int rc = -1;
+    if (!tsr__device_info(l->device)->emulated)
+        rc = load_file(l, folder, c->file, "cubin", err);
+    if (rc && rc != TSR_EDEVICE)
+        rc = load_file(l, folder, c->file, "ptx", err);
     if (rc == 0)
         rc = tsr__module_function(l->module, c->entry, (uint32_t)c->shared,
                                   &l->function, err);
-    tsr__free(image);
     return rc;
 }
 

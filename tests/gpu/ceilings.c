@@ -44,14 +44,14 @@ struct session {
 };
 
 static int prepare(struct session *s, const struct ceiling *c,
-                   const char *folder, struct tsr_error *err)
+                   const char *folder, const char *suffix,
+                   struct tsr_error *err)
 {
     char path[1024], *image = NULL;
     size_t size = 0;
     const struct tsr_device_info *info = tsr__device_info(s->device);
     uint32_t blocks = (uint32_t)info->sm_count * c->blocks_per_sm;
-    snprintf(path, sizeof path, "%s/%s.%s", folder, c->file,
-             info->emulated ? "ptx" : "cubin");
+    snprintf(path, sizeof path, "%s/%s.%s", folder, c->file, suffix);
     s->shape =
         (struct tsr_launch_shape){{blocks, 1, 1}, {c->block, 1, 1}, c->shared};
     int rc = 0;
@@ -153,7 +153,14 @@ static int run_line(struct tsr_device *device, const char *line,
         c.bytes = largest;
     if (largest)
         c.rounds = 1;
-    rc = prepare(&s, &c, folder, err);
+    rc = -1; /* machine code, or PTX for a device that takes no other */
+    if (!tsr__device_info(device)->emulated)
+        rc = prepare(&s, &c, folder, "cubin", err);
+    if (rc && rc != TSR_EDEVICE) {
+        session_release(&s);
+        s = (struct session){.device = device};
+        rc = prepare(&s, &c, folder, "ptx", err);
+    }
     if (rc == 0)
         rc = measure(&s, &c, &seconds, err);
     record(results, &c, &s.shape, rc, seconds, err);

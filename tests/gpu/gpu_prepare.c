@@ -1,7 +1,7 @@
 /* gpu_prepare.c -- fills the GPU bundle: renders and compiles, here, what
 ** gpu_check runs there.
 **
-**     gpu_prepare DEST [ARCH ...]            (default: every architecture)
+**     gpu_prepare [--small] DEST [ARCH ...]      (default: every architecture)
 **
 ** DEST/candidates   candidates.txt and NNNN.cubin, .ptx, .cu: for each format
 **                   and problem of the table below the best configurations
@@ -38,6 +38,9 @@ static const struct {
     {264, 512, 5, 2, " bias=1"}, {256, 384, 33, 2, " out=bf16"},
 };
 
+/* With --small, problems of fewer multiply-adds only. */
+#define SMALL 10000000.0
+
 enum { MOST = 2048 };
 
 struct kernel {
@@ -51,6 +54,7 @@ struct preparation {
     struct gen_host *host;
     struct kernel kernels[MOST];
     int count;
+    int small;
     struct tsr_buffer list;
 };
 
@@ -172,6 +176,11 @@ static int compile_candidates(struct preparation *p, struct tsr_error *err)
     return rc;
 }
 
+static int wants(const struct preparation *p, int n, int k, int m)
+{
+    return !p->small || (double)n * k * m < SMALL;
+}
+
 static int prepare_candidates(struct preparation *p, const char *const *archs,
                               int arch_count, struct tsr_error *err)
 {
@@ -179,7 +188,8 @@ static int prepare_candidates(struct preparation *p, const char *const *archs,
     for (int a = 0; a < arch_count; a++)
         for (size_t f = 0; f < sizeof formats / sizeof *formats; f++)
             for (size_t i = 0; i < sizeof problems / sizeof *problems; i++)
-                if (rc == 0)
+                if (rc == 0 &&
+                    wants(p, problems[i].n, problems[i].k, problems[i].m))
                     rc = add_problem(p, archs[a], formats[f], problems[i].n,
                                      problems[i].k, problems[i].m,
                                      problems[i].count, problems[i].more, err);
@@ -291,8 +301,12 @@ int main(int argc, char **argv)
     static struct preparation p;
     struct tsr_error err = {0};
     char folder[1024];
+    if (argc > 1 && strcmp(argv[1], "--small") == 0) {
+        p.small = 1;
+        argc--, argv++;
+    }
     if (argc < 2) {
-        fprintf(stderr, "usage: gpu_prepare DEST [ARCH ...]\n");
+        fprintf(stderr, "usage: gpu_prepare [--small] DEST [ARCH ...]\n");
         return 2;
     }
     const char *const *archs = all_archs;

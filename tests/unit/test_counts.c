@@ -132,8 +132,7 @@ static void bytes_go_to_their_space_and_direction(void **state)
     assert_int_equal(c.local_bytes, 128);
 }
 
-/* -- classes
- * ------------------------------------------------------------------- */
+/* -- classes -------------------------------------------------------------- */
 
 static struct ptx_module *parse(const char *body)
 {

@@ -252,28 +252,32 @@ static void histogram_and_main_loop_are_what_the_disassembler_shows(
         assert_int_equal(sass.main_loop->first * 16, cases[i].first);
         assert_int_equal(sass.main_loop->last * 16, cases[i].last);
         assert_int_equal(sass.main_loop->mma, 1);
+        assert_int_equal(sass.main_loop->instructions,
+                         (cases[i].last - cases[i].first) / 16 + 1);
         gen_sass_release(&sass);
         gen_cubin_release(&cubin);
         tsr__free(image.bytes);
     }
 }
 
-/* Hand-made code: low word = opcode and distance, high word 0 or all ones. */
+/* Hand-made code. The upper bits are those of a plain, unguarded branch. */
 static void make(unsigned char *code, size_t at, unsigned opcode,
                  int64_t distance)
 {
     uint64_t low = opcode | (uint64_t)distance << 34;
-    uint64_t high = (uint64_t)(distance >> 30) & 0x3ffff;
+    uint64_t high = ((uint64_t)(distance >> 30) & 0x3ffff) | 0x03800000;
     for (int i = 0; i < 8; i++) {
         code[at * 16 + (size_t)i] = (unsigned char)(low >> 8 * i);
         code[at * 16 + 8 + (size_t)i] = (unsigned char)(high >> 8 * i);
     }
 }
 
-#define NOP  0x918
-#define BRA  0x947
-#define IMMA 0x237
-#define FFMA 0x223
+#define NOP    0x7918
+#define BRA    0x7947
+#define BRA_IF 0x0947 /* guarded by P0 */
+#define IMMA   0x7237
+#define FFMA   0x7223
+#define EXIT   0x794d
 
 static void main_loop_is_the_inner_one_with_the_most_mma(void **state)
 {
@@ -285,17 +289,43 @@ static void main_loop_is_the_inner_one_with_the_most_mma(void **state)
     make(code, 1, FFMA, 0);
     make(code, 2, IMMA, 0);
     make(code, 3, IMMA, 0);
-    make(code, 4, BRA, (2 - 5) * 4); /* K loop: 2..4 */
+    make(code, 4, BRA_IF, (2 - 5) * 4); /* K loop: 2..4 */
     make(code, 5, FFMA, 0);
-    make(code, 6, BRA, (5 - 7) * 4); /* epilogue loop: 5..6 */
-    make(code, 7, BRA, (1 - 8) * 4); /* persistent loop: 1..7 */
-    make(code, 8, BRA, (8 - 9) * 4); /* the trap: itself */
+    make(code, 6, BRA_IF, (5 - 7) * 4); /* epilogue loop: 5..6 */
+    make(code, 7, BRA_IF, (1 - 8) * 4); /* persistent loop: 1..7 */
+    make(code, 8, BRA, (8 - 9) * 4);    /* the trap: itself */
     assert_int_equal(gen_sass_inspect(code, sizeof code, 80, &sass, NULL), 0);
     assert_int_equal(sass.instructions, 9); /* three NOPs of padding */
     assert_int_equal(sass.loop_count, 3);
     assert_int_equal(sass.main_loop->first, 2);
     assert_int_equal(sass.main_loop->last, 4);
     assert_int_equal(sass.main_loop->mma, 2);
+    gen_sass_release(&sass);
+}
+
+/* A wait loop behind the end jumps back into the main loop's middle; and a
+** branch with a condition of its own (BRA.DIV) is no way out for all. */
+static void code_moved_out_of_line_makes_no_loop(void **state)
+{
+    unsigned char code[12 * 16] = {0};
+    struct gen_sass sass;
+    (void)state;
+    for (size_t i = 0; i < 12; i++)
+        make(code, i, FFMA, 0);
+    make(code, 2, BRA_IF, (8 - 3) * 4); /* not ready: go and wait */
+    make(code, 4, IMMA, 0);
+    make(code, 5, BRA_IF, (1 - 6) * 4);  /* main loop: 1..5 */
+    make(code, 6, BRA_IF, (11 - 7) * 4); /* to the exit */
+    make(code, 7, EXIT, 0);
+    make(code, 9, BRA_IF, (8 - 10) * 4); /* wait loop: 8..9 */
+    make(code, 10, BRA, (3 - 11) * 4);   /* back into the main loop */
+    make(code, 11, EXIT, 0);
+    assert_int_equal(gen_sass_inspect(code, sizeof code, 80, &sass, NULL), 0);
+    assert_int_equal(sass.loop_count, 2);
+    assert_int_equal(sass.main_loop->first, 1);
+    assert_int_equal(sass.main_loop->last, 5);
+    assert_int_equal(sass.main_loop->instructions, 5);
+    assert_int_equal(sass.main_loop->mma, 1);
     gen_sass_release(&sass);
 }
 
@@ -330,6 +360,7 @@ int main(void)
         cmocka_unit_test(
             histogram_and_main_loop_are_what_the_disassembler_shows),
         cmocka_unit_test(main_loop_is_the_inner_one_with_the_most_mma),
+        cmocka_unit_test(code_moved_out_of_line_makes_no_loop),
         cmocka_unit_test(branches_to_nowhere_and_odd_sizes_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

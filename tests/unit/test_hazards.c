@@ -135,8 +135,7 @@ static void close_with(struct launch *l, enum emu_finding_kind kind,
     close_launch(l);
 }
 
-/* -- events
- * -------------------------------------------------------------------- */
+/* -- events --------------------------------------------------------------- */
 
 /* `mask` lanes access base + lane * stride. */
 static struct emu_access access_of(struct launch *l, int instruction,
@@ -194,8 +193,7 @@ static void copy(struct launch *l, uint32_t warp, uint64_t base, int land)
         emu_hazard_async_issue(l->block, &a);
 }
 
-/* -- races
- * --------------------------------------------------------------------- */
+/* -- races ---------------------------------------------------------------- */
 
 static void warps_on_their_own_bytes_do_not_race(void **state)
 {
@@ -416,8 +414,7 @@ static void an_exited_warp_counts_as_arrived(void **state)
     close_clean(&l);
 }
 
-/* -- initialisation and cp.async
- * -------------------------------------------------- */
+/* -- initialisation and cp.async ------------------------------------------ */
 
 static void unwritten_shared_memory_is_found_in_each_block(void **state)
 {
@@ -499,8 +496,7 @@ static void pending_copies_do_not_leak_into_the_next_block(void **state)
     close_with(&l, EMU_ASYNC_EXIT, "never waited for");
 }
 
-/* -- bounds
- * ---------------------------------------------------------------------- */
+/* -- bounds --------------------------------------------------------------- */
 
 static void check_fault(int instruction, uint64_t address, uint32_t bytes,
                         enum emu_finding_kind kind, const char *part)
@@ -549,8 +545,41 @@ static void only_the_lanes_at_fault_are_masked(void **state)
     close_launch(&l);
 }
 
-/* -- conflicts between blocks
- * ----------------------------------------------------- */
+/* -- local memory ------------------------------------------------------------
+ */
+
+static void local(struct launch *l, int instruction, uint32_t lane,
+                  uint64_t offset, uint32_t bytes)
+{
+    struct emu_access a =
+        access_of(l, instruction, 1, 1u << lane, offset, 0, bytes);
+    a.space = PTX_SPACE_LOCAL;
+    emu_hazard_local(l->block, &a);
+}
+
+static void local_memory_belongs_to_its_thread_and_block(void **state)
+{
+    (void)state;
+    for (int fault = 0; fault < 3; fault++) {
+        struct launch l;
+        open_launch(&l, 0);
+        local(&l, STORE, 3, 8, 4);
+        local(&l, LOAD, 3, 8, 8); /* half of it is padding */
+        if (fault == 1)
+            local(&l, LOAD, 4, 8, 4);
+        if (fault == 2) {
+            emu_hazard_block_end(l.block);
+            l.block = begin(&l, 1);
+            local(&l, LOAD, 3, 8, 4);
+        }
+        if (fault)
+            close_with(&l, EMU_UNINITIALIZED_LOCAL, "none of which");
+        else
+            close_clean(&l);
+    }
+}
+
+/* -- conflicts between blocks --------------------------------------------- */
 
 static void global(struct launch *l, struct emu_hazard_block *block,
                    int instruction, uint64_t offset, uint32_t bytes)
@@ -749,8 +778,7 @@ static void workers_do_not_change_the_findings(void **state)
     }
 }
 
-/* -- the rest
- * -------------------------------------------------------------------- */
+/* -- the rest ------------------------------------------------------------- */
 
 static void repeated_findings_are_counted_once_and_capped(void **state)
 {
@@ -852,6 +880,7 @@ int main(void)
         cmocka_unit_test(pending_copies_do_not_leak_into_the_next_block),
         cmocka_unit_test(bad_addresses_are_named_with_distance),
         cmocka_unit_test(only_the_lanes_at_fault_are_masked),
+        cmocka_unit_test(local_memory_belongs_to_its_thread_and_block),
         cmocka_unit_test(blocks_on_their_own_bytes_do_not_conflict),
         cmocka_unit_test(two_blocks_that_write_one_byte_conflict),
         cmocka_unit_test(a_read_of_what_another_block_writes_conflicts),

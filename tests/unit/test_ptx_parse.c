@@ -47,8 +47,7 @@ static void refuse(const char *text, const char *expected)
         fail_msg("'%s' lacks '%s'", err.text, expected);
 }
 
-/* -- printing a function back, so that text stands beside text --------------
- */
+/* -- printing a function back, so that text stands beside text ------------ */
 
 static void print_operand(struct tsr_buffer *out, const struct ptx_function *f,
                           const struct ptx_operand *o);
@@ -144,8 +143,7 @@ static void check_body(const char *text, const char *expected)
     ptx_module_free(module);
 }
 
-/* -- grammar
- * ------------------------------------------------------------------- */
+/* -- grammar -------------------------------------------------------------- */
 
 static void parser_reads_module_directives(void **state)
 {
@@ -349,8 +347,7 @@ static void parser_remembers_template_lines(void **state)
     ptx_module_free(m);
 }
 
-/* -- variables
- * ------------------------------------------------------------------ */
+/* -- variables ------------------------------------------------------------ */
 
 static const struct ptx_variable *find_variable(const struct ptx_module *m,
                                                 const char *name)
@@ -426,8 +423,7 @@ static void a_definition_replaces_its_extern_declaration(void **state)
     ptx_module_free(m);
 }
 
-/* -- errors
- * ---------------------------------------------------------------------- */
+/* -- errors --------------------------------------------------------------- */
 
 static void errors_name_line_and_reason(void **state)
 {
@@ -551,8 +547,7 @@ static void every_prefix_is_handled(void **state)
     tsr__free(text);
 }
 
-/* -- corpus
- * ------------------------------------------------------------------------ */
+/* -- corpus --------------------------------------------------------------- */
 
 static int ends_with(const char *name, const char *end)
 {

@@ -52,8 +52,7 @@ static struct ptx_module *parse(const char *body)
     return module;
 }
 
-/* -- one warp, two ways to run it
- * ---------------------------------------------- */
+/* -- one warp, two ways to run it ----------------------------------------- */
 
 struct run {
     const struct ptx_function *f;
@@ -207,8 +206,7 @@ static void run_by_stack(struct run *run)
     run->interrupted |= depth > 0;
 }
 
-/* -- checks
- * ---------------------------------------------------------------------- */
+/* -- checks --------------------------------------------------------------- */
 
 struct totals {
     int rank, stack, programs;
@@ -255,8 +253,7 @@ static void check_ranks_are_a_permutation(const struct ptx_function *f)
     }
 }
 
-/* -- programs
- * --------------------------------------------------------------------- */
+/* -- programs ------------------------------------------------------------- */
 
 /* Blocks in a row; edges mostly forward, some back. */
 static void random_graph(struct tsr_buffer *out)
@@ -329,8 +326,7 @@ static void random_structure(struct tsr_buffer *out, int depth, int inner,
     }
 }
 
-/* -- tests
- * -------------------------------------------------------------------------- */
+/* -- tests ---------------------------------------------------------------- */
 
 static void ranks_reconverge_random_graphs(void **state)
 {

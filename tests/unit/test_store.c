@@ -18,8 +18,7 @@
 #include "runtime/kernels/format.h"
 #include "tests/unit/scratch.h"
 
-static const struct tune_provenance provenance = {"test-1", "generator",
-                                                  "13.0.0"};
+static struct tune_provenance provenance = {"test-1", "generator", "13.0.0"};
 static struct tsr_device_info h200 = {.name = "H200",
                                       .arch = "sm_90a",
                                       .emulated = 1,
@@ -160,6 +159,22 @@ static void the_newest_word_on_an_identity_counts(void **state)
     must_record(store, "a", TUNE_WRONG, 3, 32); /* found out later */
     assert_string_equal(text_of(store, WINNER), "b");
     assert_int_equal(count(store, "attempt"), 3);
+    tune_store_free(store);
+}
+
+static void predictions_of_an_older_generator_do_not_compete(void **state)
+{
+    struct tune_provenance newer = provenance, older = provenance;
+    (void)state;
+    struct tune_store *store = open_store(":memory:");
+    must_record(store, "old", TUNE_PREDICTED, 1, 32);
+    newer.generator = "another";
+    provenance = newer;
+    must_record(store, "new", TUNE_PREDICTED, 9, 32);
+    assert_string_equal(text_of(store, WINNER), "new");
+    provenance = older;
+    must_record(store, "timed", TUNE_MEASURED, 50, 32);
+    assert_string_equal(text_of(store, WINNER), "timed");
     tune_store_free(store);
 }
 
@@ -606,6 +621,7 @@ int main(void)
         cmocka_unit_test(a_measured_row_wins_over_a_faster_predicted_one),
         cmocka_unit_test(a_tie_goes_to_the_smaller_footprint),
         cmocka_unit_test(the_newest_word_on_an_identity_counts),
+        cmocka_unit_test(predictions_of_an_older_generator_do_not_compete),
         cmocka_unit_test(each_device_has_its_own_winner),
         cmocka_unit_test(a_known_attempt_is_recognised_by_its_identity),
         cmocka_unit_test(a_race_is_done_when_it_was_at_least_as_long),

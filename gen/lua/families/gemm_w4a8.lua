@@ -17,6 +17,7 @@ end
 
 M.keys = {
     format = { kind = "choice", allowed = { "w4c", "w4g128", "w4g64" },
+               default = "w4g128",
                help = "of the weights: w4c, w4g128 or w4g64" },
     n = { kind = "integer", min = 8, max = 1048576, multiple = 8,
           help = "output channels" },
