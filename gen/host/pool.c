@@ -138,17 +138,19 @@ static void lose_worker(struct pool *pool, struct worker *worker, int overtime)
         fail_job(pool, job, TSR_EIO, reason);
 }
 
+/* Gives the worker a job, and each job it takes down with it a failure. */
 static void hand_out(struct pool *pool, struct worker *worker)
 {
-    if (pool->stopped || pool->next >= pool->count)
-        return;
-    if (!worker->pid && start_worker(pool, worker))
-        return;
-    int32_t index = pool->next++;
-    worker->job = index;
-    worker->deadline = now() + pool->seconds;
-    if (gen_pool_send(worker->fd, &index, sizeof index))
+    while (!pool->stopped && pool->next < pool->count) {
+        if (!worker->pid && start_worker(pool, worker))
+            return;
+        int32_t index = pool->next++;
+        worker->job = index;
+        worker->deadline = now() + pool->seconds;
+        if (gen_pool_send(worker->fd, &index, sizeof index) == 0)
+            return;
         lose_worker(pool, worker, 0);
+    }
 }
 
 /* A whole answer is in worker->reply: takes it. */

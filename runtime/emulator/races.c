@@ -343,12 +343,42 @@ static void mark_reads(struct emu_hazard_block *block,
     merge_reads(races, access, fresh);
 }
 
+/* Has every other warp seen what `warp` did up to `time`? */
+static int is_published(const struct hazard_races *races, uint32_t warp,
+                        uint32_t time)
+{
+    for (uint32_t v = 0; v < races->warps; v++)
+        if (v != warp && races->clock[v].seen[warp] < time)
+            return 0;
+    return 1;
+}
+
+/* A strong write must not hide a plain one that somebody may still race with:
+** the plain one stays. */
+static void mark_strong_writes(struct hazard_races *races,
+                               const struct emu_access *access)
+{
+    uint32_t fresh =
+        races->now << HAZARD_TIME_SHIFT | HAZARD_STRONG | access->warp;
+    EACH_LANE(lane, access->mask)
+    {
+        struct span span = span_of(races, access, lane);
+        for (size_t g = span.first; g <= span.last; g++) {
+            uint32_t old = races->write[g], time = hazard_time(old);
+            if (!(old & HAZARD_STRONG) && time >= races->start &&
+                time != HAZARD_PENDING && !is_published(races, old & 31, time))
+                continue;
+            races->write[g] = fresh | lane << 5;
+            races->write_line[g] = (uint32_t)access->instruction->line;
+        }
+    }
+}
+
 static void mark_writes(struct hazard_races *races,
                         const struct emu_access *access, uint32_t time)
 {
-    uint32_t fresh = time << HAZARD_TIME_SHIFT | access->warp;
-    fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
-    fill(races, access, races->write, races->write_line, fresh, 5);
+    fill(races, access, races->write, races->write_line,
+         time << HAZARD_TIME_SHIFT | access->warp, 5);
 }
 
 void emu_hazard_shared(struct emu_hazard_block *block,
@@ -366,7 +396,10 @@ void emu_hazard_shared(struct emu_hazard_block *block,
         return;
     }
     check_reads(block, access, range);
-    mark_writes(races, access, races->now);
+    if (access->order == EMU_WEAK)
+        mark_writes(races, access, races->now);
+    else
+        mark_strong_writes(races, access);
 }
 
 void emu_hazard_async_issue(struct emu_hazard_block *block,

@@ -63,17 +63,6 @@ static char *restore(FILE *stream, int saved, FILE *file)
     return text;
 }
 
-static int (*find_command(const char *name))(int, char **)
-{
-#define X(word, help)             \
-    if (strcmp(name, #word) == 0) \
-        return command_##word;
-    COMMAND_LIST(X)
-#undef X
-    fprintf(stderr, "no command %s\n", name);
-    abort();
-}
-
 void emulate_line(struct emulate_result *out, const char *line,
                   const char *folder)
 {
@@ -88,7 +77,7 @@ void emulate_line(struct emulate_result *out, const char *line,
         give_up("tmpfile");
     int saved_out = divert(stdout, files[0]);
     int saved_err = divert(stderr, files[1]);
-    out->status = find_command(argv[0])(argc, argv);
+    out->status = command_emulate(argc, argv);
     out->out = restore(stdout, saved_out, files[0]);
     out->err = restore(stderr, saved_err, files[1]);
     out->json = json_loads(out->out, 0, NULL);

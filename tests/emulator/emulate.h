@@ -14,8 +14,8 @@ struct emulate_result {
     json_t *json;    /* stdout as JSON, or NULL */
 };
 
-/* `line` is words parted by single spaces, as after "tessera"; $TMP in it is
-** `folder`. The first word names the command. */
+/* `line` is words parted by single spaces, as after "tessera": "emulate ...";
+** $TMP in it is `folder`. */
 void emulate_line(struct emulate_result *out, const char *line,
                   const char *folder);
 void emulate_release(struct emulate_result *result);

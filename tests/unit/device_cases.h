@@ -280,7 +280,8 @@ static void images_and_names_that_are_wrong_are_refused(void **state)
     struct tsr_function *function = NULL;
     struct tsr_error error = {0};
     const char *wrong = ".version 7.0\n.target sm_80\n.address_size 64\n"
-                        ".visible .entry k() { wibble.u32 %r1; }\n";
+                        ".visible .entry k()\n{\n.reg .b32 %r<2>;\n"
+                        "wibble.u32 %r1, %r1;\nret;\n}\n";
     assert_true(tsr__module_load(device, wrong, strlen(wrong) + 1, &module,
                                  &error) < 0);
     assert_non_null(strstr(error.text, "wibble"));

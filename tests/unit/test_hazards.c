@@ -331,6 +331,21 @@ static void strong_accesses_do_not_race_with_each_other(void **state)
     close_with(&l, EMU_SHARED_RACE, "which warp 3 wrote");
 }
 
+static void an_atomic_does_not_hide_a_plain_store(void **state)
+{
+    struct launch l;
+    (void)state;
+    open_launch(&l, 0);
+    shared_lane(&l, STORE, 0, 0, 0, 4);
+    for (uint32_t w = 0; w < 2; w++) {
+        struct emu_access a = access_of(&l, STORE, w, 1, 0, 0, 4);
+        a.kind = EMU_READ_WRITE;
+        a.order = EMU_STRONG;
+        emu_hazard_shared(l.block, &a);
+    }
+    close_with(&l, EMU_SHARED_RACE, "which warp 0 wrote");
+}
+
 /* data; fence; flag  ->  flag; data */
 static void a_flag_with_a_fence_orders_two_warps(void **state)
 {
@@ -867,6 +882,7 @@ int main(void)
         cmocka_unit_test(a_barrier_forgets_who_used_it_before),
         cmocka_unit_test(neighbouring_halves_do_not_race),
         cmocka_unit_test(strong_accesses_do_not_race_with_each_other),
+        cmocka_unit_test(an_atomic_does_not_hide_a_plain_store),
         cmocka_unit_test(a_flag_with_a_fence_orders_two_warps),
         cmocka_unit_test(lanes_need_a_warp_barrier),
         cmocka_unit_test(lanes_that_read_before_another_writes_need_one_too),

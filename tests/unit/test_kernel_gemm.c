@@ -66,8 +66,8 @@ static const struct corner {
     {17, "arch=sm_100a format=w4c n=200 k=352 channel_tile=128 token_tile=16 "
          "k_tile=128 stages=3 warps=4 split_k=2 raster=0 bias=1"},
     /* stages and teams longer than K */
-    {8, "arch=sm_120a format=w4g128 n=136 k=128 channel_tile=64 token_tile=8 "
-        "k_tile=256 stages=6 warps=4 split_k=1 raster=0 out=bf16"},
+    {8, "arch=sm_100a format=w4g128 n=136 k=128 channel_tile=64 token_tile=8 "
+        "k_tile=256 stages=5 warps=4 split_k=1 raster=0 out=bf16"},
     {3, "arch=sm_80 format=w4g128 n=72 k=256 channel_tile=64 token_tile=8 "
         "k_tile=128 stages=4 warps=2 split_k=5 raster=0 bias=1"},
     /* k_tile below the group, parts that start in the middle of one */
@@ -76,10 +76,10 @@ static const struct corner {
     /* an odd multiple of the group, K ragged in a stage */
     {17, "arch=sm_86 format=w4g64 n=264 k=448 channel_tile=256 token_tile=32 "
          "k_tile=256 stages=2 warps=4 split_k=1 raster=0 bias=1"},
-    {64, "arch=sm_120a format=w4g64 n=200 k=320 channel_tile=128 "
+    {64, "arch=sm_100a format=w4g64 n=200 k=320 channel_tile=128 "
          "token_tile=64 k_tile=128 stages=3 warps=4 split_k=2 raster=1"},
     /* more warps than x has copies; more threads than a row of scales */
-    {8, "arch=sm_89 format=w4g128 n=256 k=256 channel_tile=256 token_tile=8 "
+    {8, "arch=sm_90a format=w4g128 n=256 k=256 channel_tile=256 token_tile=8 "
         "k_tile=64 stages=4 warps=16 split_k=1 raster=0"},
     {300, "arch=sm_80 format=w4g128 n=72 k=256 channel_tile=64 "
           "token_tile=256 k_tile=64 stages=2 warps=4 split_k=1 raster=0"},

@@ -7,7 +7,7 @@
 #include "tests/unit/kernel.h"
 
 #define TEAM_OF_TWO                                                     \
-    "gemm_w4a8 arch=sm_80 format=w4g128 n=200 k=1152 channel_tile=128 " \
+    "gemm_w4a8 arch=sm_80 format=w4g128 n=136 k=1152 channel_tile=128 " \
     "token_tile=16 k_tile=128 stages=3 warps=4 split_k=1 raster=0 bias=1"
 #define SPLIT                                                         \
     "gemm_w4a8 arch=sm_80 format=w4g128 n=136 k=768 channel_tile=64 " \

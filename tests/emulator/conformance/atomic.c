@@ -40,13 +40,13 @@
         *(ctype *)out = x;                                     \
     }
 
-#define OWN_TEXT(op, type, bits, bytes, r)                                     \
-    AT(0, pa, bytes)                                                           \
-    AT(1, pb, bytes) " mad.wide.u32 %t2, %i, 2*" #bytes                        \
-                     ", %po; ld.global." bits " " r                            \
-                     "2, [%t1]; atom.global." op "." type " " r "3, [%t0], " r \
-                     "2; ld.global." bits " " r "4, [%t0];"                    \
-                     " st.global.v2." bits " [%t2], {" r "3, " r "4};"
+#define OWN_TEXT(op, type, bits, bytes, r)                            \
+    AT(0, pa, bytes)                                                  \
+    AT(1, pb, bytes)                                                  \
+    " mad.wide.u32 %t9, %i, 2*" #bytes ", %po; ld.global." bits " " r \
+    "2, [%t1]; atom.global." op "." type " " r "3, [%t0], " r         \
+    "2; ld.global." bits " " r "4, [%t0];"                            \
+    " st.global.v2." bits " [%t9], {" r "3, " r "4};"
 
 #define OWN(op, type, bits, bytes, r, ctype, element, function)             \
     {                                                                       \

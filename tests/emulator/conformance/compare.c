@@ -59,6 +59,7 @@ static float flush(uint64_t bits)
     SETP(X, num_##type, "num." name, T, !EITHER_NAN(cast(a), cast(b))) \
     SETP(X, nan_##type, "nan." name, T, EITHER_NAN(cast(a), cast(b)))
 
+/* PTX counts zeros as normal numbers. */
 #define TESTP(X, id, op, T, expression)                                        \
     X(testp_##id, "testp." op " %p, %a; selp.u32 %d, 1, 0, %p;", U32, T, NONE, \
       NONE, expression)
@@ -137,11 +138,11 @@ static float flush(uint64_t bits)
     TESTP(X, infinite_f32, "infinite.f32", F32, !!isinf(F32(a)))               \
     TESTP(X, number_f32, "number.f32", F32, !isnan(F32(a)))                    \
     TESTP(X, nan_f32, "notanumber.f32", F32, !!isnan(F32(a)))                  \
-    TESTP(X, normal_f32, "normal.f32", F32, isnormal(F32(a)))                  \
+    TESTP(X, normal_f32, "normal.f32", F32, isnormal(F32(a)) || F32(a) == 0)   \
     TESTP(X, subnormal_f32, "subnormal.f32", F32,                              \
           fpclassify(F32(a)) == FP_SUBNORMAL)                                  \
     TESTP(X, finite_f64, "finite.f64", F64, isfinite(F64(a)))                  \
-    TESTP(X, normal_f64, "normal.f64", F64, isnormal(F64(a)))                  \
+    TESTP(X, normal_f64, "normal.f64", F64, isnormal(F64(a)) || F64(a) == 0)   \
     TESTP(X, nan_f64, "notanumber.f64", F64, !!isnan(F64(a)))                  \
     X(copysign_f32, "copysign.f32 %d, %a, %b;", F32, F32, F32, NONE,           \
       (a & 0x80000000) | (b & 0x7fffffff))                                     \

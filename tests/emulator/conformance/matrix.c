@@ -255,15 +255,17 @@ static void mma_f16_f16(void *a, void *b, void *c, void *out)
 }
 
 /* Registers of A, B: 4 and 2 (deep), or 2 and 1. */
-#define DEEP_LOADS                                                \
-    AT(0, pa, 16)                                                 \
-    AT(1, pb, 8) " ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%t0];" \
-                 " ld.global.v2.u32 {%r6, %r7}, [%t1];"
+#define DEEP_LOADS                                   \
+    AT(0, pa, 16)                                    \
+    AT(1, pb, 8)                                     \
+    " ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%t0];" \
+    " ld.global.v2.u32 {%r6, %r7}, [%t1];"
 #define DEEP_OPERANDS " {%r2, %r3, %r4, %r5}, {%r6, %r7},"
-#define FLAT_LOADS                                      \
-    AT(0, pa, 8)                                        \
-    AT(1, pb, 4) " ld.global.v2.u32 {%r2, %r3}, [%t0];" \
-                 " ld.global.u32 %r6, [%t1];"
+#define FLAT_LOADS                         \
+    AT(0, pa, 8)                           \
+    AT(1, pb, 4)                           \
+    " ld.global.v2.u32 {%r2, %r3}, [%t0];" \
+    " ld.global.u32 %r6, [%t1];"
 #define FLAT_OPERANDS " {%r2, %r3}, {%r6},"
 
 #define MMA(label, loads, opcode, operands, r, type, registers, element,   \
