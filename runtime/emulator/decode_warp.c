@@ -184,6 +184,22 @@ static int put_mma(struct emu_decoder *d, const int count[4],
     return 0;
 }
 
+/* Does a register of D occur in A or B? Then D must not be written early. */
+static int overlaps(const struct emu_decoder *d)
+{
+    const struct ptx_operand *to = &d->in->operand[0];
+    for (int k = 1; k < 3; k++) {
+        const struct ptx_operand *from = &d->in->operand[k];
+        for (int i = 0; i < to->count; i++)
+            for (int j = 0; j < from->count; j++)
+                if (to->element[i].kind == PTX_OPERAND_REGISTER &&
+                    from->element[j].kind == PTX_OPERAND_REGISTER &&
+                    to->element[i].reg == from->element[j].reg)
+                    return 1;
+    }
+    return 0;
+}
+
 /* mma.sync.aligned.shape.row.col{.satfinite}.s32.atype.btype.s32. extra: k and
 ** the number of rows in the form m * 100 + k. */
 static int build_mma_integer(struct emu_decoder *d, const struct emu_row *row)
@@ -201,7 +217,10 @@ static int build_mma_integer(struct emu_decoder *d, const struct emu_row *row)
     op->x = d->choice[7] == 1; /* s8 */
     op->y = d->choice[8] == 1;
     op->flags |= emu_has(d, "satfinite") ? EMU_SAT : 0;
-    return put_mma(d, count, type);
+    int rc = put_mma(d, count, type);
+    if (!rc)
+        EMU_OP(d)->z = (uint8_t)overlaps(d);
+    return rc;
 }
 
 /* mma.sync.aligned.shape.row.col.dtype.atype.btype.ctype. extra as above. */

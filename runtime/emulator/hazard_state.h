@@ -6,14 +6,14 @@
 ** since accesses are aligned to their size, each covers whole granules, so the
 ** shadow is exact and no larger than it must be.
 **
-**     write entry   31        11 10  9     5 4     0
+**     write entry   30        11 10  9     5 4     0
 **                   ├──time────┼──┼───lane─┼─warp──┤   last write
 **                               └ strong (volatile, atomic)
 **     read entry    ├──time────┼──┼─┬──────┼─lane──┤   last read of one warp
 **                               │  └ several lanes
 **                               └ strong
 **
-** Time 0x1fffff marks bytes that a cp.async is still going to write. Times
+** Time 0xfffff marks bytes that a cp.async is still going to write. Times
 ** before block->start belong to an earlier block: not written yet.
 */
 #ifndef TSR_EMULATOR_HAZARD_STATE_H
@@ -26,7 +26,7 @@ enum {
     HAZARD_BARRIERS = 16,
     HAZARD_SYNC_WORDS = 64,
     HAZARD_TIME_SHIFT = 11,
-    HAZARD_PENDING = 0x1fffff,
+    HAZARD_PENDING = 0xfffff,
     HAZARD_STRONG = 1 << 10,
     HAZARD_SEVERAL = 1 << 9,
 };

@@ -462,7 +462,7 @@ static void differ(const struct emu_run *run, uint64_t address,
 {
     struct emu_region region = {.name = "memory"};
     emu_memory_find_region(run->kernel->module->memory, address, &region);
-    struct emu_finding finding = {.kind = EMU_GLOBAL_CONFLICT, .address = address};
+    struct emu_finding finding = {.kind = EMU_SCHEDULE, .address = address};
     emu_findings_add(&report->findings, &finding,
                      "%s+%llu has another value under seed %llu than under "
                      "the first",

@@ -113,7 +113,7 @@ static inline uint32_t EMU_H(reach_window)(struct emu_warp *w,
                                            uint32_t m)
 {
     m = emu_reach_slow(w, op, space, kind, bytes, bytes, address, m);
-    if (m && w->block->counts)
+    if (m && (w->block->checks | w->block->counts))
         emu_reach_observe(w, op, space, kind, EMU_WEAK, bytes, address, m, 0);
     return m;
 }

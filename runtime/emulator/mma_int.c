@@ -8,7 +8,8 @@
 **     B  b0 k 0-15              b1 k 16-31            (columns 0-7)
 **     C  c0 (g, 2t)  c1 (g, 2t+1)  c2 (g+8, 2t)  c3 (g+8, 2t+1)
 **
-** list: D, A, B, C slots. x: A is signed, y: B is.
+** list: D, A, B, C slots. x: A is signed, y: B is. z: D shares a register with
+** A or B.
 **
 ** With VNNI one instruction multiplies sixteen groups of four bytes. A zmm
 ** holds four rows of a C slot: lane 4g+t of it wants the dot product of row g
@@ -183,7 +184,7 @@ EMU_H(vector)(unsigned char *r, const struct emu_op *op, int rows8, int slots,
     void EMU_H(name)(EMU_ARGUMENTS)                                            \
     {                                                                          \
         emu_check_warp(w, op, m);                                              \
-        if (m != EMU_ALL || op->flags & EMU_SAT)                               \
+        if (m != EMU_ALL || op->flags & EMU_SAT || op->z)                               \
             EMU_H(general)(w, r, op, rows8, slots, m);                         \
         else if (op->x)                                                        \
             op->y ? EMU_H(vector)(r, op, rows8, slots, 1)                      \
@@ -252,7 +253,7 @@ static inline void EMU_H(blocks)(unsigned char *r, const struct emu_op *op,
     void EMU_H(name)(EMU_ARGUMENTS)                                            \
     {                                                                          \
         emu_check_warp(w, op, m);                                              \
-        if (m != EMU_ALL || op->flags & EMU_SAT)                               \
+        if (m != EMU_ALL || op->flags & EMU_SAT || op->z)                               \
             EMU_H(general)(w, r, op, rows8, slots, m);                         \
         else                                                                   \
             EMU_H(blocks)(r, op, rows8, slots);                                \

@@ -6,6 +6,7 @@
 #include "runtime/emulator/decode.h"
 #include "runtime/emulator/kernel.h"
 #include "runtime/emulator/memory_map.h"
+#include "runtime/emulator/warp.h"
 
 /* -- variables -------------------------------------------------------------------------- */
 
@@ -125,6 +126,43 @@ static int place_variables(struct emu_module *module, struct tsr_error *err)
     }
     for (int f = 0; any_func && f < ptx->function_count; f++)
         module->shared_end[f] = furthest;
+    return 0;
+}
+
+/* The address that an initialiser names. */
+static int relocated(const struct emu_module *module,
+                     const struct ptx_variable *v,
+                     const struct ptx_relocation *r, uint64_t *value,
+                     struct tsr_error *err)
+{
+    if (!r->variable || emu_module_place(module, r->variable, value))
+        return TSR_FAIL(err, TSR_EUNSUPPORTED,
+                        "%s:%d: the initialiser of %s names %s, which has no "
+                        "address here",
+                        module->name, v->line, v->name,
+                        r->name ? r->name : "a function");
+    if (r->generic && r->variable->space == PTX_SPACE_SHARED)
+        *value += EMU_WINDOW_SHARED;
+    *value = (*value + (uint64_t)r->addend) >> r->shift;
+    return 0;
+}
+
+static int relocate(struct emu_module *module, struct tsr_error *err)
+{
+    for (size_t i = 0; i < module->placed_count; i++) {
+        const struct emu_placed *placed = &module->placed[i];
+        const struct ptx_variable *v = placed->variable;
+        for (int k = 0; k < v->relocation_count; k++) {
+            const struct ptx_relocation *r = &v->relocation[k];
+            uint64_t value;
+            int rc = relocated(module, v, r, &value, err);
+            if (rc)
+                return rc;
+            /* The host is little-endian, as the guest is. */
+            memcpy((unsigned char *)(uintptr_t)placed->address + r->offset,
+                   &value, (size_t)r->bytes);
+        }
+    }
     return 0;
 }
 
@@ -341,7 +379,8 @@ int emu_module_load(struct emu_module **out, struct emu_memory *memory,
         goto done;
     }
     if ((rc = ptx_module_parse(&module->ptx, text, size, module->name, err)) ||
-        (rc = place_variables(module, err)) || (rc = decode_all(module, err)))
+        (rc = place_variables(module, err)) || (rc = relocate(module, err)) ||
+        (rc = decode_all(module, err)))
         goto done;
     *out = module;
     return 0;

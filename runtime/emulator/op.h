@@ -31,6 +31,7 @@ enum emu_control {
     EMU_DO_WARP_BARRIER, /* bar.warp.sync */
     EMU_DO_YIELD,        /* nanosleep: ends the warp's turn */
     EMU_DO_TRAP,
+    EMU_DO_TOGETHER, /* warp-synchronous: first wait for the named lanes */
 };
 
 /* op.flags. The low bits say how a float result is finished. */
@@ -61,7 +62,7 @@ struct emu_op {
     const uint32_t *list; /* further operand offsets */
     uint32_t guard;       /* predicate slot; always there */
     uint32_t d, a, b, c, e;
-    uint32_t target;
+    uint32_t target; /* of EMU_DO_TOGETHER: slot of the member mask */
     uint32_t rank;  /* order of fragments; distinct, ascending with layout */
     uint16_t flags;
     int8_t flip;    /* -1: guard negated, else 0 */

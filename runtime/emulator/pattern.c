@@ -40,24 +40,69 @@ static int alternative(const struct place *place, const char *word)
     return -1;
 }
 
-static int match_from(struct emu_decoder *d, const struct place *place,
-                      int places, int at, int modifier)
+/* Modifiers of the instruction in the order of patterns. */
+struct words {
+    const char *word[EMU_PLACES];
+    int count;
+};
+
+/* ld, st, atom and red take strength, scope and space in any order. */
+static int access_class(const char *word)
 {
-    const struct ptx_instruction *in = d->in;
+    static const char *const classes[3][9] = {
+        {"weak", "volatile", "relaxed", "acquire", "release", "acq_rel",
+         "mmio"},
+        {"cta", "cluster", "gpu", "sys"},
+        {"global", "shared", "shared::cta", "local", "const", "param",
+         "param::entry", "param::func"},
+    };
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < 9 && classes[k][i]; i++)
+            if (strcmp(classes[k][i], word) == 0)
+                return k;
+    return 3;
+}
+
+static int order_words(const struct ptx_instruction *in, struct words *out)
+{
+    const char *root = in->root;
+    int access = strcmp(root, "ld") == 0 || strcmp(root, "st") == 0 ||
+                 strcmp(root, "atom") == 0 || strcmp(root, "red") == 0;
+    if (in->modifier_count > EMU_PLACES)
+        return -1;
+    out->count = in->modifier_count;
+    for (int i = 0; i < in->modifier_count; i++) {
+        int k = i;
+        out->word[i] = in->modifier[i];
+        for (; access && k > 0 && access_class(out->word[k]) <
+                                      access_class(out->word[k - 1]);
+             k--) {
+            const char *t = out->word[k];
+            out->word[k] = out->word[k - 1];
+            out->word[k - 1] = t;
+        }
+    }
+    return 0;
+}
+
+static int match_from(struct emu_decoder *d, const struct words *words,
+                      const struct place *place, int places, int at,
+                      int modifier)
+{
     if (at == places)
-        return modifier == in->modifier_count;
-    if (modifier < in->modifier_count) {
-        const char *word = in->modifier[modifier];
+        return modifier == words->count;
+    if (modifier < words->count) {
+        const char *word = words->word[modifier];
         int choice = alternative(&place[at], word);
         if (choice >= 0 &&
-            match_from(d, place, places, at + 1, modifier + 1)) {
+            match_from(d, words, place, places, at + 1, modifier + 1)) {
             d->word[at] = word;
             d->choice[at] = choice;
             return 1;
         }
     }
     if (!place[at].optional ||
-        !match_from(d, place, places, at + 1, modifier))
+        !match_from(d, words, place, places, at + 1, modifier))
         return 0;
     d->word[at] = NULL;
     d->choice[at] = -1;
@@ -67,8 +112,10 @@ static int match_from(struct emu_decoder *d, const struct place *place,
 int emu_pattern_match(struct emu_decoder *d, const char *pattern)
 {
     struct place place[EMU_PLACES];
+    struct words words;
     int places = split(pattern, place);
-    if (!match_from(d, place, places, 0, 0))
+    if (order_words(d->in, &words) ||
+        !match_from(d, &words, place, places, 0, 0))
         return 0;
     d->places = places;
     d->type = PTX_VOID;

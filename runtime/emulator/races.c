@@ -10,6 +10,8 @@
 ** everything, so nearly all accesses pass by one look at the latest and the
 ** earliest entry of the range they cover.
 */
+#include <string.h>
+
 #include "runtime/emulator/hazard_state.h"
 
 /* -- findings ------------------------------------------------------------- */
@@ -137,100 +139,145 @@ static struct span span_of(const struct hazard_races *races,
          rest_ && (lane = (uint32_t)__builtin_ctz(rest_), 1); \
          rest_ &= rest_ - 1)
 
-/* The granules of the whole access as one range, where that is not much more
-** than the access itself: most are rows of a tile. Anything that holds for the
-** range holds for the lanes. Returns 0 where the lanes are scattered. */
-static int range_of(const struct hazard_races *races,
-                    const struct emu_access *access, struct span *range)
+/* -- many entries at once -----------------------------------------------------
+ */
+
+/* Entries are below 2^31, so that four compare as signed numbers at once. */
+typedef int32_t quad __attribute__((vector_size(16)));
+
+static inline quad load_quad(const uint32_t *at)
 {
-    uint64_t low = UINT64_MAX, high = 0;
+    quad q;
+    memcpy(&q, at, sizeof q);
+    return q;
+}
+
+static inline quad choose(quad mask, quad yes, quad no)
+{
+    return (yes & mask) | (no & ~mask);
+}
+
+struct extremes {
+    uint32_t least, most;
+};
+
+static void extremes_by_quad(const struct hazard_races *races,
+                             const struct emu_access *access,
+                             const uint32_t *entry, struct extremes *out)
+{
+    size_t count = access->bytes >> races->shift;
+    quad least = {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX};
+    quad most = {0, 0, 0, 0};
     EACH_LANE(lane, access->mask)
     {
-        uint64_t address = access->address[lane];
-        low = address < low ? address : low;
-        high = address > high ? address : high;
-    }
-    uint64_t bytes = (uint64_t)__builtin_popcount(access->mask) * access->bytes;
-    if (high - low > 4 * bytes)
-        return 0;
-    range->first = (size_t)(low >> races->shift);
-    range->last = (size_t)((high + access->bytes - 1) >> races->shift);
-    return range->last < races->granules;
-}
-
-/* The latest and the earliest entry of a range; four at a time, so that the
-** comparisons do not wait for each other. */
-static void find_extremes(const uint32_t *entry, struct span range,
-                          uint32_t *least, uint32_t *most)
-{
-    uint32_t low[4], high[4];
-    size_t g = range.first;
-    for (int i = 0; i < 4; i++)
-        low[i] = high[i] = entry[g];
-    for (; g + 3 <= range.last; g += 4) {
-        for (int i = 0; i < 4; i++) {
-            low[i] = entry[g + i] < low[i] ? entry[g + i] : low[i];
-            high[i] = entry[g + i] > high[i] ? entry[g + i] : high[i];
+        size_t first = (size_t)(access->address[lane] >> races->shift);
+        for (size_t i = 0; i < count; i += 4) {
+            quad q = load_quad(entry + first + i);
+            least = choose(q < least, q, least);
+            most = choose(q > most, q, most);
         }
     }
-    for (; g <= range.last; g++) {
-        low[0] = entry[g] < low[0] ? entry[g] : low[0];
-        high[0] = entry[g] > high[0] ? entry[g] : high[0];
+    for (int i = 0; i < 4; i++) {
+        if ((uint32_t)least[i] < out->least)
+            out->least = (uint32_t)least[i];
+        if ((uint32_t)most[i] > out->most)
+            out->most = (uint32_t)most[i];
     }
-    for (int i = 1; i < 4; i++) {
-        low[0] = low[i] < low[0] ? low[i] : low[0];
-        high[0] = high[i] > high[0] ? high[i] : high[0];
-    }
-    *least = low[0];
-    *most = high[0];
 }
 
-/* Was all of the range written in this block and not after `limit`? */
-static int all_written_until(const struct hazard_races *races,
-                             struct span range, uint32_t limit)
+/* The earliest and the latest entry that the access covers. All covered
+** granules are known to exist (is_inside). */
+static struct extremes find_extremes(const struct hazard_races *races,
+                                     const struct emu_access *access,
+                                     const uint32_t *entry)
 {
-    uint32_t least, most;
-    find_extremes(races->write, range, &least, &most);
-    return hazard_time(least) >= races->start && hazard_time(most) <= limit;
+    struct extremes found = {INT32_MAX, 0};
+    size_t count = access->bytes >> races->shift;
+    if (count >= 4) {
+        extremes_by_quad(races, access, entry, &found);
+        return found;
+    }
+    EACH_LANE(lane, access->mask)
+    {
+        size_t first = (size_t)(access->address[lane] >> races->shift);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t e = entry[first + i];
+            found.least = e < found.least ? e : found.least;
+            found.most = e > found.most ? e : found.most;
+        }
+    }
+    return found;
 }
+
+/* Whole granules, all of the shadow? The core has tested bounds; this keeps an
+** error there from becoming one here. */
+static int is_inside(const struct hazard_races *races,
+                     const struct emu_access *access)
+{
+    uint64_t high = 0;
+    EACH_LANE(lane, access->mask)
+    high = access->address[lane] > high ? access->address[lane] : high;
+    return access->bytes >> races->shift > 0 &&
+           (high + access->bytes) >> races->shift < races->granules;
+}
+
+/* Puts `fresh` + lane * `step` into every granule. */
+static void fill(const struct hazard_races *races,
+                 const struct emu_access *access, uint32_t *entry,
+                 uint32_t fresh, uint32_t step)
+{
+    size_t count = access->bytes >> races->shift;
+    EACH_LANE(lane, access->mask)
+    {
+        uint32_t *at = entry + (access->address[lane] >> races->shift);
+        int32_t value = (int32_t)(fresh + lane * step);
+        if (count >= 4) {
+            quad q = {value, value, value, value};
+            for (size_t i = 0; i < count; i += 4)
+                memcpy(at + i, &q, sizeof q);
+        } else {
+            for (size_t i = 0; i < count; i++)
+                at[i] = (uint32_t)value;
+        }
+    }
+}
+
+/* -- checks
+ * -------------------------------------------------------------------- */
 
 /* Everything written up to `limit` in this block, and by whomever, is before
-** the access: one unsigned comparison. */
+** the access. A write may also come upon what was never written. */
 static void check_writes(struct emu_hazard_block *block,
-                         const struct emu_access *access,
-                         const struct span *range)
+                         const struct emu_access *access)
 {
     const struct hazard_races *races = &block->races;
     uint32_t w = access->warp;
     uint32_t limit = races->ordered[w] < races->together[w]
                          ? races->ordered[w]
                          : races->together[w];
-    int certain = limit >= races->start;
-    uint32_t width = certain ? limit - races->start : 0;
-    if (certain && range && all_written_until(races, *range, limit))
+    struct extremes e = find_extremes(races, access, races->write);
+    if (hazard_time(e.most) <= limit &&
+        (access->kind == EMU_WRITE || hazard_time(e.least) >= races->start))
         return;
     EACH_LANE(lane, access->mask)
     {
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t time = hazard_time(races->write[g]);
-            if (!certain || time - races->start > width)
+            if (time > limit || time < races->start)
                 check_write_entry(block, access, lane, g);
         }
     }
 }
 
 static void check_reads_of(struct emu_hazard_block *block,
-                           const struct emu_access *access,
-                           const struct span *range, uint32_t v, uint32_t known)
+                           const struct emu_access *access, uint32_t v,
+                           uint32_t known)
 {
     const struct hazard_races *races = &block->races;
-    if (range) {
-        uint32_t least, most;
-        find_extremes(races->read[v], *range, &least, &most);
-        if (hazard_time(most) <= known)
-            return;
-    }
+    struct extremes e = find_extremes(races, access, races->read[v]);
+    if (hazard_time(e.most) <= known)
+        return;
     EACH_LANE(lane, access->mask)
     {
         struct span span = span_of(races, access, lane);
@@ -241,42 +288,19 @@ static void check_reads_of(struct emu_hazard_block *block,
 }
 
 static void check_reads(struct emu_hazard_block *block,
-                        const struct emu_access *access,
-                        const struct span *range)
+                        const struct emu_access *access)
 {
     const struct hazard_races *races = &block->races;
     const uint32_t *seen = races->clock[access->warp].seen;
     for (uint32_t v = 0; v < races->warps; v++) {
         uint32_t known = v == access->warp ? races->together[v] : seen[v];
         if (races->read[v] && races->last_read[v] > known)
-            check_reads_of(block, access, range, v, known);
+            check_reads_of(block, access, v, known);
     }
 }
 
-/* Puts `fresh` with the lane at `lane_shift` into every granule. */
-static void fill(const struct hazard_races *races,
-                 const struct emu_access *access, uint32_t *entry,
-                 uint32_t *lines, uint32_t fresh, uint32_t lane_shift)
-{
-    uint32_t line = (uint32_t)access->instruction->line;
-    if (access->bytes >> races->shift == 1) {
-        EACH_LANE(lane, access->mask)
-        {
-            size_t g = span_of(races, access, lane).first;
-            entry[g] = fresh | lane << lane_shift;
-            lines[g] = line;
-        }
-        return;
-    }
-    EACH_LANE(lane, access->mask)
-    {
-        struct span span = span_of(races, access, lane);
-        for (size_t g = span.first; g <= span.last; g++) {
-            entry[g] = fresh | lane << lane_shift;
-            lines[g] = line;
-        }
-    }
-}
+/* -- marks
+ * --------------------------------------------------------------------- */
 
 /* Reads that meet reads of the same warp since its lanes were last in order:
 ** several lanes then, and weak if any was. */
@@ -284,7 +308,6 @@ static void merge_reads(struct hazard_races *races,
                         const struct emu_access *access, uint32_t fresh)
 {
     uint32_t *read = races->read[access->warp];
-    uint32_t *lines = races->read_line[access->warp];
     uint32_t together = races->together[access->warp];
     EACH_LANE(lane, access->mask)
     {
@@ -299,18 +322,22 @@ static void merge_reads(struct hazard_races *races,
                     entry &= ~(uint32_t)HAZARD_STRONG;
             }
             read[g] = entry;
-            lines[g] = (uint32_t)access->instruction->line;
         }
     }
+}
+
+static void mark_lines(struct hazard_races *races,
+                       const struct emu_access *access, uint32_t *lines)
+{
+    fill(races, access, lines, (uint32_t)access->instruction->line, 0);
 }
 
 /* Does every lane read at an address of its own? In order, as rows are. */
 static int is_ascending(const struct emu_access *access)
 {
     uint64_t last = 0;
-    for (int lane = 0; lane < 32; lane++) {
-        if (!(access->mask >> lane & 1))
-            continue;
+    EACH_LANE(lane, access->mask)
+    {
         if (access->address[lane] < last)
             return 0;
         last = access->address[lane] + access->bytes;
@@ -319,8 +346,7 @@ static int is_ascending(const struct emu_access *access)
 }
 
 static void mark_reads(struct emu_hazard_block *block,
-                       const struct emu_access *access,
-                       const struct span *range)
+                       const struct emu_access *access)
 {
     struct hazard_races *races = &block->races;
     uint32_t w = access->warp;
@@ -332,15 +358,13 @@ static void mark_reads(struct emu_hazard_block *block,
     fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
     fresh |= access->collective ? HAZARD_SEVERAL : 0;
     races->last_read[w] = races->now;
-    if (range && (access->collective || is_ascending(access))) {
-        uint32_t least, most;
-        find_extremes(races->read[w], *range, &least, &most);
-        if (hazard_time(most) <= races->together[w]) {
-            fill(races, access, races->read[w], races->read_line[w], fresh, 0);
-            return;
-        }
-    }
-    merge_reads(races, access, fresh);
+    struct extremes e = find_extremes(races, access, races->read[w]);
+    if (hazard_time(e.most) <= races->together[w] &&
+        (access->collective || is_ascending(access)))
+        fill(races, access, races->read[w], fresh, 1);
+    else
+        merge_reads(races, access, fresh);
+    mark_lines(races, access, races->read_line[w]);
 }
 
 /* Has every other warp seen what `warp` did up to `time`? */
@@ -377,45 +401,55 @@ static void mark_strong_writes(struct hazard_races *races,
 static void mark_writes(struct hazard_races *races,
                         const struct emu_access *access, uint32_t time)
 {
-    fill(races, access, races->write, races->write_line,
-         time << HAZARD_TIME_SHIFT | access->warp, 5);
+    fill(races, access, races->write, time << HAZARD_TIME_SHIFT | access->warp,
+         32);
 }
+
+/* -- events
+ * -------------------------------------------------------------------- */
 
 void emu_hazard_shared(struct emu_hazard_block *block,
                        const struct emu_access *access)
 {
     struct hazard_races *races = &block->races;
-    struct span all;
-    const struct span *range = range_of(races, access, &all) ? &all : NULL;
+    if (!is_inside(races, access))
+        return;
     if (access->order != EMU_WEAK)
         EACH_LANE(lane, access->mask)
     hazard_handshake(races, access, access->address[lane]);
-    check_writes(block, access, range);
+    check_writes(block, access);
     if (access->kind == EMU_READ) {
-        mark_reads(block, access, range);
+        mark_reads(block, access);
         return;
     }
-    check_reads(block, access, range);
-    if (access->order == EMU_WEAK)
-        mark_writes(races, access, races->now);
-    else
+    check_reads(block, access);
+    if (access->order != EMU_WEAK) {
         mark_strong_writes(races, access);
+        return;
+    }
+    mark_writes(races, access, races->now);
+    mark_lines(races, access, races->write_line);
 }
 
 void emu_hazard_async_issue(struct emu_hazard_block *block,
                             const struct emu_access *to)
 {
-    struct span all;
-    const struct span *range = range_of(&block->races, to, &all) ? &all : NULL;
-    check_writes(block, to, range);
-    check_reads(block, to, range);
-    mark_writes(&block->races, to, HAZARD_PENDING);
-    block->races.pending += (uint32_t)__builtin_popcount(to->mask);
+    struct hazard_races *races = &block->races;
+    if (!is_inside(races, to))
+        return;
+    check_writes(block, to);
+    check_reads(block, to);
+    mark_writes(races, to, HAZARD_PENDING);
+    mark_lines(races, to, races->write_line);
+    races->pending += (uint32_t)__builtin_popcount(to->mask);
 }
 
 void emu_hazard_async_land(struct emu_hazard_block *block,
                            const struct emu_access *to)
 {
-    mark_writes(&block->races, to, block->races.now);
-    block->races.pending -= (uint32_t)__builtin_popcount(to->mask);
+    struct hazard_races *races = &block->races;
+    if (!is_inside(races, to))
+        return;
+    mark_writes(races, to, races->now);
+    races->pending -= (uint32_t)__builtin_popcount(to->mask);
 }

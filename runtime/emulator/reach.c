@@ -100,6 +100,8 @@ void emu_reach_observe(struct emu_warp *w, const struct emu_op *op,
             emu_hazard_shared(w->block->hazards, &access);
         else if (space == PTX_SPACE_GLOBAL)
             emu_hazard_global(w->block->hazards, &access);
+        else if (space == PTX_SPACE_LOCAL)
+            emu_hazard_local(w->block->hazards, &access);
     }
     if (w->block->counts)
         emu_count_access(&w->block->worker->counts, &access, 0);

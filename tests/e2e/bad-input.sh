@@ -58,7 +58,7 @@ printf '\377\377\377\377\377\377\377\177{}' >"$scratch/cut/model.safetensors"
 refuses 1 'model.safetensors' quantize --model "$scratch/cut" -o "$scratch/q"
 rm "$scratch/cut/model.safetensors"
 echo >"$scratch/cut/pytorch_model.bin"
-refuses 1 'safetensors' quantize --model "$scratch/cut" -o "$scratch/q"
+refuses 1 'pytorch_model.bin' quantize --model "$scratch/cut" -o "$scratch/q"
 refuses 2 'rtn' "$tessera" quantize --model $tiny --method wibble \
     --weights w4c -o "$scratch/q"
 refuses 2 'w4g128' "$tessera" quantize --model $tiny --method rtn \

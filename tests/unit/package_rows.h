@@ -1,5 +1,5 @@
 /* package_rows.h -- small packages for tests: hand-written PTX, made-up
-** cubins. The GEMM writes its m into y[blockIdx.x], and quant_act writes 7
+** cubins. The GEMM writes its m into y[blockIdx.x] (block z = 0), quant_act 7
 ** into q[blockIdx.x]: enough to see what was launched, with what.
 */
 #ifndef TESTS_UNIT_PACKAGE_ROWS_H
@@ -21,7 +21,8 @@ static const char package_gemm_ptx[] = PACKAGE_PTX_HEAD
     "{\n .reg .pred %p<2>;\n .reg .b16 %rs<2>;\n .reg .b32 %r<5>;\n"
     " .reg .b64 %rd<5>;\n"
     " ld.param.u64 %rd1, [p0];\n ld.param.u32 %r1, [p10];\n"
-    " mov.u32 %r2, %tid.x;\n setp.ne.s32 %p1, %r2, 0;\n @%p1 bra DONE;\n"
+    " mov.u32 %r2, %tid.x;\n mov.u32 %r4, %ctaid.z;\n"
+    " or.b32 %r2, %r2, %r4;\n setp.ne.s32 %p1, %r2, 0;\n @%p1 bra DONE;\n"
     " mov.u32 %r3, %ctaid.x;\n cvta.to.global.u64 %rd2, %rd1;\n"
     " mul.wide.u32 %rd3, %r3, 2;\n add.s64 %rd4, %rd2, %rd3;\n"
     " cvt.u16.u32 %rs1, %r1;\n st.global.u16 [%rd4], %rs1;\n"
