@@ -19,8 +19,7 @@ static const char *const tables[] = {"device", "problem", "blob",
                                      "binary", "attempt", "race"};
 enum { TABLES = sizeof tables / sizeof *tables, COLUMNS_MAX = 64 };
 
-/* ---- base64 (RFC 4648)
- * --------------------------------------------------------- */
+/* ---- base64 (RFC 4648) -------------------------------------------------- */
 
 static const char digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -75,8 +74,7 @@ bad:
     return NULL;
 }
 
-/* ---- export
- * ---------------------------------------------------------------------- */
+/* ---- export ------------------------------------------------------------- */
 
 static json_t *value_json(sqlite3_stmt *row, int column)
 {
@@ -135,8 +133,7 @@ int tune_store_export(struct tune_store *store, FILE *to, struct tsr_error *err)
     return 0;
 }
 
-/* ---- import
- * ---------------------------------------------------------------------- */
+/* ---- import ------------------------------------------------------------- */
 
 /* INSERT with one parameter per column of the table, in their order. */
 struct inserter {

@@ -39,8 +39,7 @@ static int no_memory(struct tsr_error *err)
     return TSR_FAIL(err, TSR_EMEMORY, "out of memory checking a model");
 }
 
-/* ---- the rows
- * ------------------------------------------------------------------- */
+/* ---- the rows ----------------------------------------------------------- */
 
 static struct captured *slot_of(struct checking *c, int layer,
                                 enum tsr_linear_kind kind)
@@ -123,8 +122,7 @@ static int gather_rows(struct checking *c, struct tsr_error *err)
                          : capture_random_tokens(c, err);
 }
 
-/* ---- the fp16 linear
- * ---------------------------------------------------------------- */
+/* ---- the fp16 linear ---------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -186,8 +184,7 @@ static double relative_error(const uint16_t *y, const float *wanted,
     return norm > 0 ? sqrt(difference / norm) : 0;
 }
 
-/* ---- one linear
- * ------------------------------------------------------------------------ */
+/* ---- one linear --------------------------------------------------------- */
 
 static void *copy_of(const void *bytes, size_t size)
 {
@@ -518,9 +515,7 @@ static int check_linear(struct checking *c, int layer,
     return rc;
 }
 
-/* ---- the model
- * ----------------------------------------------------------------------------
- */
+/* ---- the model ---------------------------------------------------------- */
 
 static int check_layers(struct checking *c, struct tsr_error *err)
 {

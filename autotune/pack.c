@@ -121,8 +121,7 @@ static int blob_of(struct packing *p, const char *sha256, const void **bytes,
     return 0;
 }
 
-/* ---- winners
- * ------------------------------------------------------------------ */
+/* ---- winners ------------------------------------------------------------ */
 
 static const char *winner_provenance(struct packing *p, sqlite3_stmt *w)
 {
@@ -205,8 +204,7 @@ static int add_winners(struct packing *p, const struct tune_problem *problem,
     return rc;
 }
 
-/* ---- defaults
- * ------------------------------------------------------------------ */
+/* ---- defaults ----------------------------------------------------------- */
 
 /* A default that is to be compiled: which row, which source. */
 struct standard {
@@ -334,8 +332,7 @@ static int add_standards(struct packing *p, const char *arch, int baseline,
     return rc;
 }
 
-/* ---- the package
- * ------------------------------------------------------------------ */
+/* ---- the package -------------------------------------------------------- */
 
 static int add_arch(struct packing *p, const char *arch, struct tsr_error *err)
 {

@@ -25,7 +25,7 @@ struct writer {
     size_t blob_count;
 };
 
-/* ---- order --------------------------------------------------------------- */
+/* ---- order -------------------------------------------------------------- */
 
 static int compare_number(double a, double b)
 {
@@ -69,7 +69,7 @@ static int compare_blobs(const void *left, const void *right)
     return order ? order : strcmp(a->sha256, b->sha256);
 }
 
-/* ---- collecting ---------------------------------------------------------- */
+/* ---- collecting --------------------------------------------------------- */
 
 static void add_blob(struct writer *writer, const char *kind, const void *bytes,
                      size_t size)
@@ -122,7 +122,7 @@ static int64_t blob_id(const struct writer *writer, const char *kind,
     return found - writer->blobs + 1;
 }
 
-/* ---- writing ------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static int write_schema(struct writer *writer)
 {

@@ -145,8 +145,7 @@ static int recall(struct race *race, struct entrant *e, struct tsr_error *err)
     return 0;
 }
 
-/* ---- ranking
- * ----------------------------------------------------------------- */
+/* ---- ranking ------------------------------------------------------------ */
 
 /* Trouble with a kernel settles it, trouble of our own is an error. */
 static int blame(struct entrant *e, int rc, const struct tsr_error *why,
@@ -219,8 +218,7 @@ static int compare_entrants(const void *left, const void *right)
     return strcmp(a->candidate->spec, b->candidate->spec);
 }
 
-/* ---- the race itself
- * ----------------------------------------------------------- */
+/* ---- the race itself ---------------------------------------------------- */
 
 /* Compiles again with line information, so that a finding names the line of
 ** the template. Keeps the first text when that does not work out. */

@@ -98,8 +98,7 @@ int tune_model_problems(struct gen_host *host, const json_t *config,
     return 0;
 }
 
-/* ---- one shape
- * --------------------------------------------------------------- */
+/* ---- one shape ---------------------------------------------------------- */
 
 /* The buckets of a shape that are not done yet, planned. */
 struct shape {

@@ -42,7 +42,7 @@ int tune_status_parse(const char *name, enum tune_status *out)
     return -1;
 }
 
-/* ---- problems ------------------------------------------------------------ */
+/* ---- problems ----------------------------------------------------------- */
 
 static char *field_text(const json_t *fields, const char *name)
 {
@@ -101,7 +101,7 @@ void tune_problem_release(struct tune_problem *problem)
     memset(problem, 0, sizeof *problem);
 }
 
-/* ---- rows that attempts refer to ----------------------------------------- */
+/* ---- rows that attempts refer to ---------------------------------------- */
 
 static int device_identity(const struct tsr_device_info *info, char *text,
                            size_t size)
@@ -210,7 +210,7 @@ static int binary_id(struct tune_store *store,
                             attempt->problem->arch, provenance->nvrtc);
 }
 
-/* ---- attempts ------------------------------------------------------------ */
+/* ---- attempts ----------------------------------------------------------- */
 
 static void utc_now(char text[40])
 {
@@ -362,7 +362,7 @@ int tune_store_known(struct tune_store *store,
     return found;
 }
 
-/* ---- races --------------------------------------------------------------- */
+/* ---- races -------------------------------------------------------------- */
 
 int tune_store_race_done(struct tune_store *store,
                          const struct tune_provenance *provenance,

@@ -122,7 +122,7 @@ int tune_schema_apply(sqlite3 *db, const char *schema, struct tsr_error *err)
                     newest, why);
 }
 
-/* ---- opening ------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------ */
 
 /* WAL needs shared memory, which these file systems do not have between
 ** machines. */

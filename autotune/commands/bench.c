@@ -48,8 +48,7 @@ struct figures {
     char fault[1024];
 };
 
-/* ---- which kernel
- * ---------------------------------------------------------------- */
+/* ---- which kernel ------------------------------------------------------- */
 
 /* The SPEC's words, whether quoted together or not, with the device's arch. */
 static int take_words(struct session *session)
@@ -219,8 +218,7 @@ static int search(struct session *session)
     return rc ? rc : choose(session);
 }
 
-/* ---- figures
- * ------------------------------------------------------------------------ */
+/* ---- figures ------------------------------------------------------------ */
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -376,9 +374,7 @@ static int take_figures(struct session *session, struct figures *f)
     return rc;
 }
 
-/* ---- output
- * ----------------------------------------------------------------------------
- */
+/* ---- output ------------------------------------------------------------- */
 
 static json_t *real_or_null(int given, double value)
 {

@@ -39,8 +39,7 @@ static json_t *row_json(sqlite3_stmt *row)
     return object;
 }
 
-/* ---- show
- * --------------------------------------------------------------------- */
+/* ---- show --------------------------------------------------------------- */
 
 #define SHOW_WINNERS                                                           \
     "SELECT key, device_name AS device, emulated, status, microseconds, "      \
@@ -87,8 +86,7 @@ static int show(struct command *command, struct tune_store *store)
                : tune_store_fail(store, &command->err, "cannot read");
 }
 
-/* ---- verify
- * -------------------------------------------------------------------- */
+/* ---- verify ------------------------------------------------------------- */
 
 static void complain(void *context, const char *line)
 {
@@ -145,8 +143,7 @@ static int verify(struct command *command, struct tune_store *store)
     return 0;
 }
 
-/* ---- stats
- * --------------------------------------------------------------------- */
+/* ---- stats -------------------------------------------------------------- */
 
 static int stats(struct command *command, struct tune_store *store)
 {
@@ -184,8 +181,7 @@ static int stats(struct command *command, struct tune_store *store)
     return 0;
 }
 
-/* ---- merge, export, import
- * -------------------------------------------------------- */
+/* ---- merge, export, import ---------------------------------------------- */
 
 static int merge(struct command *command, struct tune_store *store)
 {

@@ -146,6 +146,8 @@ static void describe_warp(struct tsr_buffer *text, const struct emu_warp *warp)
         else if (f->state == EMU_AT_WARP_BARRIER)
             tsr__buffer_addf(text, "wait for lanes 0x%08x",
                              f->members & warp->live & ~f->mask);
+        else if (f->state == EMU_PARKED)
+            tsr__buffer_addf(text, "wait for the other lanes");
         else
             tsr__buffer_addf(text, "can run");
         tsr__buffer_addf(text, " (ptx line %d", at ? at->line : 0);

@@ -344,22 +344,47 @@ static int decode_instruction(struct emu_decoder *d, struct row_cache *cache)
     return row->build ? row->build(d, row) : emu_build_simple(d, row);
 }
 
+/* Stands for operations that no instruction asked for. */
+static const struct ptx_instruction nothing_in = {
+    .opcode = "ret", .root = "ret", .guard = -1};
+
+static void set_source(struct emu_decoder *d, size_t from,
+                       const struct ptx_instruction *in)
+{
+    for (size_t i = from; i < d->op_count; i++)
+        d->source[i] = in;
+}
+
 /* Every function ends in an operation that leaves it. */
 static int add_end(struct emu_decoder *d)
 {
-    static const char *const nothing = "";
-    static const struct ptx_instruction end = {
-        .opcode = "ret", .root = "ret", .modifier = (const char **)&nothing,
-        .guard = -1};
-    d->in = &end;
+    const struct ptx_function *f = d->function;
+    size_t from = d->op_count;
+    d->in = &nothing_in;
+    int rc = emu_put_results(d);
+    if (rc)
+        return rc;
     if (!emu_emit(d, EMU_H_nothing))
         return TSR_EMEMORY;
     EMU_OP(d)->control = EMU_DO_RETURN;
     EMU_OP(d)->flags = EMU_HIDDEN;
-    d->source[d->op_count - 1] =
-        d->function->instruction_count
-            ? &d->function->instructions[d->function->instruction_count - 1]
-            : NULL;
+    set_source(d, from, f->instruction_count
+                            ? &f->instructions[f->instruction_count - 1]
+                            : NULL);
+    return 0;
+}
+
+/* Parameters that are registers come out of the locals first. */
+static int add_beginning(struct emu_decoder *d)
+{
+    const struct ptx_function *f = d->function;
+    d->in = &nothing_in;
+    for (int i = 0; !f->is_entry && i < f->parameter_count; i++) {
+        int rc = emu_move_formal(d, &f->parameters[i], 1);
+        if (rc)
+            return rc;
+    }
+    set_source(d, 0, f->instruction_count ? &f->instructions[0] : NULL);
     return 0;
 }
 
@@ -384,18 +409,21 @@ static int layout_locals(struct emu_decoder *d)
     return 0;
 }
 
+/* Operations that one instruction may become, with checks and moves. */
+#define RANKS 256
+
 static void copy_ranks(struct emu_decoder *d)
 {
     const struct ptx_function *f = d->function;
     for (size_t i = 0; i < d->op_count; i++) {
         const struct ptx_instruction *in = d->source[i];
-        int last = i + 1 == d->op_count;
+        int last = i >= d->op_of[f->instruction_count];
         uint32_t rank = last || !in ? (uint32_t)f->instruction_count
                                     : (uint32_t)in->rank;
         uint32_t part = 0; /* operations of one instruction stay in order */
-        if (!last && i > 0 && d->source[i - 1] == in)
-            part = (d->op[i - 1].rank & 15) + 1;
-        d->op[i].rank = rank * 16 + (part < 15 ? part : 15);
+        if (i > 0 && d->op[i - 1].rank / RANKS == rank)
+            part = d->op[i - 1].rank % RANKS + 1;
+        d->op[i].rank = rank * RANKS + (part < RANKS ? part : RANKS - 1);
     }
 }
 
@@ -418,6 +446,8 @@ static int walk(struct emu_decoder *d)
         if ((rc = new_value(d, v, &ignored)))
             return rc;
     }
+    if ((rc = add_beginning(d)))
+        return rc;
     for (int i = 0; i < f->instruction_count; i++) {
         d->in = &f->instructions[i];
         d->op_of[i] = (uint32_t)d->op_count;

@@ -88,6 +88,7 @@ enum emu_field {
     EMU_FIELD_B,
     EMU_FIELD_C,
     EMU_FIELD_E,
+    EMU_FIELD_TARGET,
     EMU_FIELD_LIST
 };
 
@@ -214,6 +215,16 @@ int64_t emu_argument_offset(const struct ptx_function *f,
 /* Sets rounding (x) and ftz, sat ... from the modifiers; 1: the plain handler
 ** will not do. */
 int emu_float_modifiers(struct emu_decoder *d, struct emu_op *op);
+/* An operation that moves a register from (loads) or to the locals. */
+int emu_move_local(struct emu_decoder *d, uint64_t offset,
+                   const struct ptx_operand *reg, enum ptx_type type,
+                   int loads);
+/* The same for a parameter or result that is declared a register. */
+int emu_move_formal(struct emu_decoder *d, const struct ptx_variable *formal,
+                    int loads);
+/* Makes the last op warp-synchronous; its members are operand `index`, or the
+** whole warp when that is negative. */
+int emu_together(struct emu_decoder *d, int index);
 /* All operands by a row's `operands`. */
 int emu_put_operands(struct emu_decoder *d, const char *operands);
 int emu_build_simple(struct emu_decoder *d, const struct emu_row *row);
@@ -223,6 +234,9 @@ int emu_build_simple(struct emu_decoder *d, const struct emu_row *row);
 /* Marks registers that may be read unset: inserts checks. Then gives values
 ** slots, patches operations, fills in code->image, fill, blank, frame_bytes. */
 int emu_slots_assign(struct emu_decoder *d);
+
+/* decode_control.c */
+int emu_put_results(struct emu_decoder *d);
 
 /* decode.c */
 int emu_decode_function(struct emu_module *module, uint32_t index,

@@ -20,55 +20,144 @@ static int build_bra(struct emu_decoder *d, const struct emu_row *row)
     return 0;
 }
 
+/* Results that are registers go to the locals before the function returns. */
+int emu_put_results(struct emu_decoder *d)
+{
+    const struct ptx_function *f = d->function;
+    for (int i = 0; !f->is_entry && i < f->return_count; i++) {
+        int rc = emu_move_formal(d, &f->returns[i], 0);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
 /* extra: enum emu_control; guards hold for all of them. */
 static int build_leave(struct emu_decoder *d, const struct emu_row *row)
 {
     int rc = emu_expect(d, 0, 1);
+    if (rc)
+        return rc;
+    if (row->extra == EMU_DO_RETURN && (rc = emu_put_results(d)))
+        return rc;
     struct emu_op *op = emu_emit(d, EMU_H_nothing);
-    if (rc || !op)
-        return rc ? rc : TSR_EMEMORY;
+    if (!op)
+        return TSR_EMEMORY;
     op->control = (uint8_t)row->extra;
     op->x = (uint8_t)(strcmp(row->root, "brkpt") == 0);
     return 0;
 }
 
-/* Where the j-th parameter or result of a function is among its locals. */
-static int put_passed(struct emu_decoder *d, const struct ptx_operand *operand,
-                      const struct ptx_function *callee,
-                      const struct ptx_variable *formal, int is_result)
+/* Where an argument or result stands in the caller's locals: a .param variable
+** does already, a register or constant gets a place. */
+static int stage(struct emu_decoder *d, const struct ptx_operand *operand,
+                 const struct ptx_variable *formal, uint32_t *at)
 {
-    int64_t inside = emu_local_layout(callee, formal, NULL), outside = -1;
-    int rc;
-    if (operand->kind == PTX_OPERAND_VARIABLE)
-        outside = emu_local_layout(d->function, operand->variable, NULL);
-    if (inside < 0 || outside < 0)
-        return emu_refuse(d, "arguments of a call must be .param variables");
-    if (operand->variable->bytes < formal->bytes)
-        return emu_bad(d, "%s is smaller than parameter %s of %s",
-                       operand->variable->name, formal->name, callee->name);
-    if ((rc = emu_put_number(d, (uint32_t)(is_result ? inside : outside))) ||
-        (rc = emu_put_number(d, (uint32_t)(is_result ? outside : inside))))
-        return rc;
-    return emu_put_number(d, (uint32_t)formal->bytes);
+    if (operand->kind == PTX_OPERAND_VARIABLE) {
+        int64_t local = emu_local_layout(d->function, operand->variable, NULL);
+        if (local < 0)
+            return emu_refuse(d, "%s is not a .param variable of this body",
+                              operand->variable->name);
+        if (operand->variable->bytes < formal->bytes)
+            return emu_bad(d, "%s is smaller than parameter %s",
+                           operand->variable->name, formal->name);
+        *at = (uint32_t)local;
+        return 0;
+    }
+    if (formal->bytes > 8)
+        return emu_bad(d, "a register cannot be passed as %s", formal->name);
+    *at = (d->local_bytes + 7) & ~7u;
+    d->local_bytes = *at + 8;
+    return 0;
 }
 
-static int put_all(struct emu_decoder *d, const struct ptx_operand *list,
-                   const struct ptx_function *callee,
-                   const struct ptx_variable *formal, int formals,
-                   int is_result)
+static int count_passed(struct emu_decoder *d, const struct ptx_operand *list,
+                        int formals, const char *what)
 {
-    int given = list ? list->count : 0, rc;
-    if (given != formals)
-        return emu_bad(d, "passes %d %s to %s, which has %d", given,
-                       is_result ? "results" : "arguments", callee->name,
-                       formals);
-    if ((rc = emu_put_number(d, (uint32_t)given)))
-        return rc;
-    for (int i = 0; i < given; i++)
-        if ((rc = put_passed(d, &list->element[i], callee, &formal[i],
-                             is_result)))
+    int given = list ? list->count : 0;
+    if (given == formals)
+        return 0;
+    return emu_bad(d, "passes %d %s where %d are declared", given, what,
+                   formals);
+}
+
+/* Places of all; registers that are arguments are stored to theirs. */
+static int stage_all(struct emu_decoder *d, const struct ptx_operand *list,
+                     const struct ptx_variable *formal, int is_result,
+                     uint32_t *at)
+{
+    for (int i = 0; list && i < list->count; i++) {
+        const struct ptx_operand *operand = &list->element[i];
+        int rc = stage(d, operand, &formal[i], &at[i]);
+        if (!rc && !is_result && operand->kind != PTX_OPERAND_VARIABLE)
+            rc = emu_move_local(d, at[i], operand, formal[i].type, 0);
+        if (rc)
             return rc;
+    }
     return 0;
+}
+
+static int put_passed(struct emu_decoder *d, const struct ptx_function *callee,
+                      const struct ptx_variable *formal, int count,
+                      int is_result, const uint32_t *at)
+{
+    int rc = emu_put_number(d, (uint32_t)count);
+    for (int i = 0; !rc && i < count; i++) {
+        uint32_t inside =
+            (uint32_t)emu_local_layout(callee, &formal[i], NULL);
+        rc = emu_put_number(d, is_result ? inside : at[i]);
+        if (!rc)
+            rc = emu_put_number(d, is_result ? at[i] : inside);
+        if (!rc)
+            rc = emu_put_number(d, (uint32_t)formal[i].bytes);
+    }
+    return rc;
+}
+
+static int fetch_results(struct emu_decoder *d, const struct ptx_operand *list,
+                         const struct ptx_variable *formal, const uint32_t *at)
+{
+    for (int i = 0; list && i < list->count; i++) {
+        const struct ptx_operand *operand = &list->element[i];
+        if (operand->kind == PTX_OPERAND_VARIABLE)
+            continue;
+        int rc = emu_move_local(d, at[i], operand, formal[i].type, 1);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+#define MAX_PASSED 64
+
+static int put_call(struct emu_decoder *d, const struct ptx_function *callee,
+                    const struct ptx_operand *arguments,
+                    const struct ptx_operand *results)
+{
+    uint32_t in[MAX_PASSED], out[MAX_PASSED];
+    int rc;
+    if (callee->parameter_count > MAX_PASSED ||
+        callee->return_count > MAX_PASSED)
+        return emu_refuse(d, "%s has more than %d parameters", callee->name,
+                          MAX_PASSED);
+    if ((rc = count_passed(d, arguments, callee->parameter_count,
+                           "arguments")) ||
+        (rc = count_passed(d, results, callee->return_count, "results")) ||
+        (rc = stage_all(d, arguments, callee->parameters, 0, in)) ||
+        (rc = stage_all(d, results, callee->returns, 1, out)))
+        return rc;
+    struct emu_op *op = emu_emit(d, EMU_H_nothing);
+    if (!op)
+        return TSR_EMEMORY;
+    op->control = EMU_DO_CALL;
+    op->target = (uint32_t)(callee - d->module->ptx->functions);
+    emu_begin_list(d);
+    if ((rc = put_passed(d, callee, callee->parameters,
+                         callee->parameter_count, 0, in)) ||
+        (rc = put_passed(d, callee, callee->returns, callee->return_count, 1,
+                         out)))
+        return rc;
+    return fetch_results(d, results, callee->returns, out);
 }
 
 /* call{.uni} {(results),} name {, (arguments)} */
@@ -77,7 +166,7 @@ static int build_call(struct emu_decoder *d, const struct emu_row *row)
     const struct ptx_instruction *in = d->in;
     const struct ptx_operand *results = NULL, *arguments = NULL;
     const struct ptx_module *ptx = d->module->ptx;
-    int at = 0, rc;
+    int at = 0;
     (void)row;
     if (at < in->operand_count && in->operand[at].kind == PTX_OPERAND_LIST)
         results = &in->operand[at++];
@@ -96,17 +185,7 @@ static int build_call(struct emu_decoder *d, const struct emu_row *row)
         return emu_refuse(d, "function %s has no body in this module", name);
     if (callee->is_entry)
         return emu_refuse(d, "%s is an entry; it cannot be called", name);
-    struct emu_op *op = emu_emit(d, EMU_H_nothing);
-    if (!op)
-        return TSR_EMEMORY;
-    op->control = EMU_DO_CALL;
-    op->target = (uint32_t)(callee - ptx->functions);
-    emu_begin_list(d);
-    if ((rc = put_all(d, arguments, callee, callee->parameters,
-                      callee->parameter_count, 0)))
-        return rc;
-    return put_all(d, results, callee, callee->returns, callee->return_count,
-                   1);
+    return put_call(d, callee, arguments, results);
 }
 
 /* bar and barrier. extra: EMU_BARRIER_SYNC, _ARRIVE. Operands a{, b}. */

@@ -127,7 +127,6 @@ static int build_mov(struct emu_decoder *d, const struct emu_row *row)
                             : EMU_H_mov_b128;
     if (!emu_emit(d, id))
         return TSR_EMEMORY;
-    EMU_OP(d)->y = EMU_IS_MOVE;
     return emu_put_operands(d, "dT aT");
 }
 

@@ -59,6 +59,44 @@ int64_t emu_argument_offset(const struct ptx_function *f,
     return found;
 }
 
+/* -- the locals as registers' way in and out -- a .func may declare parameters and
+** results as registers; they travel through its locals like the others. */
+
+int emu_move_local(struct emu_decoder *d, uint64_t offset,
+                   const struct ptx_operand *reg, enum ptx_type type,
+                   int loads)
+{
+    int rc;
+    if (type == PTX_PRED)
+        return emu_refuse(d, "predicates cannot be passed to a function");
+    struct emu_op *op =
+        emu_emit(d, loads ? EMU_H_ld_local : EMU_H_st_local);
+    if (!op)
+        return TSR_EMEMORY;
+    op->flags |= EMU_HIDDEN | EMU_WIDE_BASE;
+    op->flags |= ptx_type_bytes(type) == 8 ? EMU_WIDE : 0;
+    op->x = (uint8_t)ptx_type_bytes(type);
+    op->n = 1;
+    if ((rc = emu_put_special(d, EMU_FIELD_A, EMU_SPECIAL_LOCAL, EMU_W64,
+                              offset)))
+        return rc;
+    emu_begin_list(d);
+    return loads ? emu_put_dest(d, EMU_FIELD_LIST, reg, type)
+                 : emu_put_source(d, EMU_FIELD_LIST, reg, type);
+}
+
+int emu_move_formal(struct emu_decoder *d, const struct ptx_variable *formal,
+                    int loads)
+{
+    struct ptx_operand reg = {.kind = PTX_OPERAND_REGISTER,
+                              .reg = formal->reg};
+    if (formal->reg < 0)
+        return 0;
+    return emu_move_local(
+        d, (uint64_t)emu_local_layout(d->function, formal, NULL), &reg,
+        formal->type, loads);
+}
+
 /* -- registers ---------------------------------------------------------------------------
  */
 
@@ -324,6 +362,14 @@ int emu_float_modifiers(struct emu_decoder *d, struct emu_op *op)
     if (emu_has(d, "xorsign"))
         op->flags |= EMU_XORSIGN;
     return slow;
+}
+
+int emu_together(struct emu_decoder *d, int index)
+{
+    EMU_OP(d)->control = EMU_DO_TOGETHER;
+    if (index < 0)
+        return emu_put_constant(d, EMU_FIELD_TARGET, EMU_ALL_LANES, EMU_W32);
+    return emu_source_of(d, EMU_FIELD_TARGET, index, PTX_B32);
 }
 
 static enum ptx_type kind_type(const struct emu_decoder *d, char kind)

@@ -25,8 +25,7 @@ static int build_shfl(struct emu_decoder *d, const struct emu_row *row)
         (rc = emu_source_of(d, EMU_FIELD_B, 2 + pair, PTX_B32)) ||
         (rc = emu_source_of(d, EMU_FIELD_C, 3 + pair, PTX_B32)))
         return rc;
-    emu_begin_list(d);
-    return emu_source_of(d, EMU_FIELD_LIST, 4 + pair, PTX_B32);
+    return emu_together(d, 4 + pair);
 }
 
 /* vote.sync.mode d, {!}a, members */
@@ -45,7 +44,7 @@ static int build_vote(struct emu_decoder *d, const struct emu_row *row)
         (rc = emu_predicate(d, EMU_FIELD_A, 1, &negated)))
         return rc;
     EMU_OP(d)->y = negated;
-    return emu_source_of(d, EMU_FIELD_B, 2, PTX_B32);
+    return emu_together(d, 2);
 }
 
 static int build_match(struct emu_decoder *d, const struct emu_row *row)
@@ -63,7 +62,7 @@ static int build_match(struct emu_decoder *d, const struct emu_row *row)
         (pair && (rc = emu_dest(d, EMU_FIELD_E, 1, PTX_PRED))) ||
         (rc = emu_source_of(d, EMU_FIELD_A, 1 + pair, d->type)))
         return rc;
-    return emu_source_of(d, EMU_FIELD_B, 2 + pair, PTX_B32);
+    return emu_together(d, 2 + pair);
 }
 
 static int build_redux(struct emu_decoder *d, const struct emu_row *row)
@@ -79,7 +78,11 @@ static int build_redux(struct emu_decoder *d, const struct emu_row *row)
     op->x = row->extra ? logic[d->choice[1]] : arithmetic[d->choice[1]];
     if (ptx_type_class(d->type) == 's')
         op->flags |= EMU_SIGNED;
-    return emu_put_operands(d, "dT aT bI");
+    int rc = emu_expect(d, 3, 3);
+    if (rc || (rc = emu_dest(d, EMU_FIELD_D, 0, d->type)) ||
+        (rc = emu_source_of(d, EMU_FIELD_A, 1, d->type)))
+        return rc;
+    return emu_together(d, 2);
 }
 
 static int build_activemask(struct emu_decoder *d, const struct emu_row *row)
@@ -104,7 +107,7 @@ static int build_elect(struct emu_decoder *d, const struct emu_row *row)
     if ((rc = emu_dest(d, EMU_FIELD_D, 0, PTX_B32)) ||
         (rc = emu_dest(d, EMU_FIELD_E, 1, PTX_PRED)))
         return rc;
-    return emu_source_of(d, EMU_FIELD_A, 2, PTX_B32);
+    return emu_together(d, 2);
 }
 
 /* -- ldmatrix, stmatrix, movmatrix --------------------------------------------------------- */
@@ -155,8 +158,10 @@ static int build_matrix(struct emu_decoder *d, const struct emu_row *row)
     /* Without a space the address is generic. */
     EMU_OP(d)->y = !emu_has(d, "shared") && !emu_has(d, "shared::cta");
     emu_begin_list(d);
-    return put_fragment(d, &d->in->operand[is_store], count, PTX_B32,
-                        !is_store);
+    if ((rc = put_fragment(d, &d->in->operand[is_store], count, PTX_B32,
+                           !is_store)))
+        return rc;
+    return emu_together(d, -1);
 }
 
 static int build_movmatrix(struct emu_decoder *d, const struct emu_row *row)
@@ -164,7 +169,8 @@ static int build_movmatrix(struct emu_decoder *d, const struct emu_row *row)
     (void)row;
     if (!emu_emit(d, EMU_H_movmatrix))
         return TSR_EMEMORY;
-    return emu_put_operands(d, "dI aI");
+    int rc = emu_put_operands(d, "dI aI");
+    return rc ? rc : emu_together(d, -1);
 }
 
 /* -- mma -------------------------------------------------------------------------------------
@@ -181,7 +187,7 @@ static int put_mma(struct emu_decoder *d, const int count[4],
         if ((rc = put_fragment(d, &d->in->operand[k], count[k], type[k],
                                k == 0)))
             return rc;
-    return 0;
+    return emu_together(d, -1);
 }
 
 /* Does a register of D occur in A or B? Then D must not be written early. */

@@ -46,17 +46,23 @@ static int compare(const struct emu_fragment *a, const struct emu_fragment *b)
     return 0;
 }
 
-int emu_warp_first(const struct emu_warp *warp)
+static int first_in_state(const struct emu_warp *warp, uint8_t state)
 {
     int best = -1;
     for (uint32_t i = 0; i < warp->fragment_count; i++) {
         const struct emu_fragment *f = &warp->fragment[i];
-        if (f->state != EMU_RUNNABLE)
+        if (f->state != state)
             continue;
         if (best < 0 || compare(f, &warp->fragment[best]) < 0)
             best = (int)i;
     }
     return best;
+}
+
+int emu_warp_first(const struct emu_warp *warp)
+{
+    int first = first_in_state(warp, EMU_RUNNABLE);
+    return first >= 0 ? first : first_in_state(warp, EMU_PARKED);
 }
 
 static void remove_fragment(struct emu_warp *warp, uint32_t at)
@@ -136,6 +142,19 @@ static void copy_locals(struct emu_warp *warp, uint32_t to, uint32_t from,
     for (int i = 0; i < 32; i++)
         if (mask >> i & 1)
             memmove(emu_local(warp, i) + to, emu_local(warp, i) + from, bytes);
+    if (!warp->block->checks || !bytes)
+        return;
+    uint64_t address[32];
+    EMU_LANES address[i] = to;
+    struct emu_access access = {
+        .space = PTX_SPACE_LOCAL,
+        .kind = EMU_WRITE,
+        .warp = warp->id,
+        .mask = mask,
+        .bytes = bytes,
+        .address = address,
+    };
+    emu_hazard_local(warp->block->hazards, &access);
 }
 
 /* list of a call: count of arguments, then {from, to, bytes} each; count of
@@ -200,6 +219,8 @@ struct cursor {
     unsigned char *r;
     const struct emu_op *code;
     uint32_t pc, mask, stop;
+    int forced;
+    uint32_t waited; /* lanes it waited for when it was parked */
 };
 
 static int take_first(struct emu_warp *warp, struct cursor *c)
@@ -213,6 +234,8 @@ static int take_first(struct emu_warp *warp, struct cursor *c)
     c->code = f->frame->code->op;
     c->pc = f->pc;
     c->mask = f->mask;
+    c->forced = f->state == EMU_PARKED;
+    c->waited = c->forced ? f->members : 0;
     remove_fragment(warp, (uint32_t)first);
     c->stop = warp->fragment_count ? next_stop(warp, c->frame) : NEVER;
     return 1;
@@ -298,6 +321,84 @@ static enum step wait_for_lanes(struct emu_warp *warp, struct cursor *c,
     return PICK_AGAIN;
 }
 
+/* Lanes that are parked where the cursor stands come along. */
+static uint32_t absorb(struct emu_warp *warp, struct cursor *c)
+{
+    uint32_t lanes = 0;
+    for (uint32_t i = 0; i < warp->fragment_count;) {
+        const struct emu_fragment *f = &warp->fragment[i];
+        if (f->state == EMU_PARKED && f->frame == c->frame &&
+            f->pc == c->pc - 1) {
+            lanes |= f->mask;
+            c->waited |= f->members;
+            remove_fragment(warp, i);
+        } else {
+            i++;
+        }
+    }
+    c->mask |= lanes;
+    return lanes;
+}
+
+/* Lanes whose very next step is to leave the kernel. */
+static uint32_t leaving(const struct emu_warp *warp)
+{
+    uint32_t lanes = 0;
+    for (uint32_t i = 0; i < warp->fragment_count; i++) {
+        const struct emu_fragment *f = &warp->fragment[i];
+        const struct emu_code *code = f->frame->code;
+        uint32_t pc = f->pc;
+        for (int k = 0; k < 4 && code->op[pc].control == EMU_DO_BRANCH &&
+                        code->source[pc]->guard < 0;
+             k++)
+            pc = code->op[pc].target;
+        uint8_t control = code->op[pc].control;
+        int leaves = control == EMU_DO_EXIT || (control == EMU_DO_RETURN &&
+                                                f->frame == warp->bottom);
+        int always = !code->source[pc] || code->source[pc]->guard < 0 ||
+                     code->op[pc].flags & EMU_HIDDEN;
+        if (f->state == EMU_RUNNABLE && leaves && always)
+            lanes |= f->mask;
+    }
+    return lanes;
+}
+
+/* A warp-synchronous operation. Lanes it names that can still come are waited
+** for: loops with `continue' have no order in which all meet by themselves.
+** When nobody else can run, it goes on without them, and that is a finding of
+** the handler's. Lanes that exit instead of coming need not be waited for;
+** but if they did anything else before they left, they ran past it. */
+static enum step together(struct emu_warp *warp, struct cursor *c,
+                          const struct emu_op *op, uint32_t m)
+{
+    unsigned char *r = c->r;
+    uint32_t members = EMU_AT(const lane_u32, op->target)[__builtin_ctz(m)];
+    m |= absorb(warp, c);
+    if (members & warp->live & ~m && !c->forced) {
+        if (c->mask != m)
+            put(warp, c->frame, c->pc, c->mask & ~m);
+        warp->fragment[warp->fragment_count++] =
+            (struct emu_fragment){.frame = c->frame,
+                                  .pc = c->pc - 1,
+                                  .mask = m,
+                                  .members = (members & warp->live & ~m &
+                                              ~leaving(warp)) |
+                                             c->waited,
+                                  .state = EMU_PARKED};
+        c->waited = 0;
+        return PICK_AGAIN;
+    }
+    uint32_t lost = c->waited & members & ~warp->live & ~m;
+    if (lost)
+        emu_fault(warp, op, EMU_DIVERGENT_SYNC, lost, 0,
+                  "%s waits for lanes 0x%08x, which go round it and exit",
+                  emu_source(warp, op)->root, lost);
+    c->forced = 0;
+    c->waited = 0;
+    op->run(warp, r, op, m);
+    return GO_ON;
+}
+
 static enum step control(struct emu_warp *warp, struct cursor *c,
                          const struct emu_op *op, uint32_t m)
 {
@@ -323,6 +424,8 @@ static enum step control(struct emu_warp *warp, struct cursor *c,
     case EMU_DO_TRAP:
         trap(warp, op, m);
         return warp->block->stopped ? BLOCK_STOPPED : GO_ON;
+    case EMU_DO_TOGETHER:
+        return together(warp, c, op, m);
     default: /* EMU_DO_YIELD is the caller's */
         return GO_ON;
     }
@@ -368,7 +471,8 @@ run(struct emu_warp *warp, uint64_t *turn, int counting)
             c.pc++;
             if (m == 0)
                 continue;
-            if (__builtin_expect(op->control == EMU_DO_PLAIN, 1)) {
+            if (__builtin_expect(op->control == EMU_DO_PLAIN, 1) ||
+                (op->control == EMU_DO_TOGETHER && m == EMU_ALL)) {
                 op->run(warp, c.r, op, m);
                 continue;
             }

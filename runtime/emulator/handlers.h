@@ -99,8 +99,8 @@
 #define EMU_PLAIN_LIST(X)                                                      \
     X(nothing)                                                                 \
     /* special.c */                                                            \
-    X(clock) X(clock_hi) X(clock64) X(globaltimer) X(register_mark)           \
-    X(register_check) X(register_copy)                                \
+    X(clock) X(clock_hi) X(clock64) X(globaltimer) X(register_merge)           \
+    X(register_check) X(register_select)                                \
     /* shuffle.c */                                                            \
     X(shfl) X(vote) X(vote_ballot) X(match) X(redux) X(activemask) X(elect)    \
     /* atomics.c */                                                            \

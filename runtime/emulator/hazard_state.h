@@ -52,6 +52,8 @@ struct hazard_races {
     uint32_t ordered[HAZARD_WARPS];  /* up to here all other warps are seen */
     uint32_t together[HAZARD_WARPS]; /* up to here lanes are in order */
     uint32_t last_read[HAZARD_WARPS];
+    size_t read_low[HAZARD_WARPS]; /* granules, this block's reads so far */
+    size_t read_high[HAZARD_WARPS];
     uint32_t exited; /* warps */
     uint32_t exited_lanes[HAZARD_WARPS];
     struct hazard_clock barrier[HAZARD_BARRIERS];

@@ -12,12 +12,12 @@
 
 #include "runtime/emulator/shuffle.h"
 
-/* mma and ldmatrix want the whole warp. */
+/* mma and ldmatrix want the whole warp, exited lanes included. */
 static inline void emu_check_warp(struct emu_warp *w, const struct emu_op *op,
                                   uint32_t m)
 {
-    if (m != UINT32_C(0xffffffff))
-        emu_check_members(w, op, w->full, m);
+    if (m != w->full)
+        emu_missing_lanes(w, op, w->full & ~m, m);
 }
 
 #endif

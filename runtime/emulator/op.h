@@ -48,9 +48,6 @@ enum {
     EMU_WIDE = 512,   /* destination or data slots have 64 bits */
 };
 
-/* op.y of mov: a plain copy, which spreads an unset register (slots.c). */
-#define EMU_IS_MOVE 0x5a
-
 /* op.x, op.y of cvt_pair besides enum ptx_type: eight-bit floats. */
 enum { EMU_E4M3 = 240, EMU_E5M2 };
 

@@ -3,6 +3,7 @@
 ** The time runs on from block to block, so that the shadow need not be
 ** cleared: an entry older than the block is as good as none.
 */
+#include <stdint.h>
 #include <string.h>
 
 #include "runtime/base/memory.h"
@@ -114,6 +115,8 @@ int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
         races->ordered[w] = races->start - 1;
         races->together[w] = races->start - 1;
         races->last_read[w] = 0;
+        races->read_low[w] = SIZE_MAX;
+        races->read_high[w] = 0;
     }
     return 0;
 }

@@ -117,6 +117,12 @@ static void check_read_entry(struct emu_hazard_block *block,
     }
 }
 
+/* The lowest lane of a mask that is not empty. */
+static inline uint32_t lowest(uint32_t mask)
+{
+    return (uint32_t)__builtin_ctz(mask);
+}
+
 struct span {
     size_t first, last; /* granules, last is included */
 };
@@ -134,13 +140,7 @@ static struct span span_of(const struct hazard_races *races,
     return span;
 }
 
-#define EACH_LANE(lane, mask)                                 \
-    for (uint32_t rest_ = (mask), lane;                       \
-         rest_ && (lane = (uint32_t)__builtin_ctz(rest_), 1); \
-         rest_ &= rest_ - 1)
-
-/* -- many entries at once -----------------------------------------------------
- */
+/* -- many entries at once ------------------------------------------------- */
 
 /* Entries are below 2^31, so that four compare as signed numbers at once. */
 typedef int32_t quad __attribute__((vector_size(16)));
@@ -157,129 +157,242 @@ static inline quad choose(quad mask, quad yes, quad no)
     return (yes & mask) | (no & ~mask);
 }
 
+/* Of several entries: the earliest and the latest, and which bits any of them
+** has, and all. */
 struct extremes {
-    uint32_t least, most;
+    uint32_t least, most, any, all;
 };
 
-static void extremes_by_quad(const struct hazard_races *races,
-                             const struct emu_access *access,
-                             const uint32_t *entry, struct extremes *out)
+/* An access in granules. Most are rows: lane after lane, without a gap. */
+struct shape {
+    const struct emu_access *access;
+    uint32_t shift;
+    size_t count;     /* granules of a lane: 1, 2, 4, 8 or 16 */
+    size_t first;     /* of lane 0, where it is a row of all lanes */
+    size_t low, high; /* all are within */
+    int is_row;
+};
+
+static size_t first_of(const struct shape *shape, uint32_t lane)
 {
-    size_t count = access->bytes >> races->shift;
-    quad least = {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX};
-    quad most = {0, 0, 0, 0};
-    EACH_LANE(lane, access->mask)
-    {
-        size_t first = (size_t)(access->address[lane] >> races->shift);
-        for (size_t i = 0; i < count; i += 4) {
-            quad q = load_quad(entry + first + i);
-            least = choose(q < least, q, least);
-            most = choose(q > most, q, most);
-        }
+    return (size_t)(shape->access->address[lane] >> shape->shift);
+}
+
+/* Returns 0 for an access that is not made of whole granules of the shadow:
+** the core has tested bounds, and this keeps an error there from becoming one
+** here. */
+static int shape_of(const struct hazard_races *races,
+                    const struct emu_access *access, struct shape *shape)
+{
+    const uint64_t *address = access->address;
+    uint64_t low = UINT64_MAX, high = 0, gaps = 0;
+    for (uint64_t lane = 0; lane < 32; lane++)
+        gaps |= address[lane] ^ (address[0] + lane * access->bytes);
+    shape->is_row = gaps == 0 && access->mask == 0xffffffffu;
+    if (shape->is_row) {
+        low = address[0];
+        high = address[31];
     }
-    for (int i = 0; i < 4; i++) {
-        if ((uint32_t)least[i] < out->least)
-            out->least = (uint32_t)least[i];
-        if ((uint32_t)most[i] > out->most)
-            out->most = (uint32_t)most[i];
+    for (uint32_t rest = shape->is_row ? 0 : access->mask; rest;
+         rest &= rest - 1) {
+        uint64_t at = address[lowest(rest)];
+        low = at < low ? at : low;
+        high = at > high ? at : high;
+    }
+    shape->access = access;
+    shape->count = access->bytes >> races->shift;
+    shape->shift = races->shift;
+    shape->first = (size_t)(address[0] >> races->shift);
+    shape->low = (size_t)(low >> races->shift);
+    shape->high = (size_t)((high + access->bytes - 1) >> races->shift);
+    return shape->count > 0 && shape->high < races->granules;
+}
+
+struct quads {
+    quad least, most, any, all;
+};
+
+/* `count` entries, a multiple of four. */
+static inline void look(struct quads *found, const uint32_t *entry,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i += 4) {
+        quad q = load_quad(entry + i);
+        found->least = choose(q < found->least, q, found->least);
+        found->most = choose(q > found->most, q, found->most);
+        found->any |= q;
+        found->all &= q;
     }
 }
 
-/* The earliest and the latest entry that the access covers. All covered
-** granules are known to exist (is_inside). */
-static struct extremes find_extremes(const struct hazard_races *races,
-                                     const struct emu_access *access,
+static struct extremes fold(const struct quads *found)
+{
+    struct extremes e = {INT32_MAX, 0, 0, UINT32_MAX};
+    for (int i = 0; i < 4; i++) {
+        uint32_t low = (uint32_t)found->least[i];
+        uint32_t high = (uint32_t)found->most[i];
+        e.least = low < e.least ? low : e.least;
+        e.most = high > e.most ? high : e.most;
+        e.any |= (uint32_t)found->any[i];
+        e.all &= (uint32_t)found->all[i];
+    }
+    return e;
+}
+
+/* One or two granules a lane. */
+static struct extremes look_narrow(const struct shape *shape,
+                                   const uint32_t *entry)
+{
+    struct extremes e = {INT32_MAX, 0, 0, UINT32_MAX};
+    for (uint32_t rest = shape->access->mask; rest; rest &= rest - 1) {
+        const uint32_t *at = entry + first_of(shape, lowest(rest));
+        for (size_t i = 0; i < shape->count; i++) {
+            e.least = at[i] < e.least ? at[i] : e.least;
+            e.most = at[i] > e.most ? at[i] : e.most;
+            e.any |= at[i];
+            e.all &= at[i];
+        }
+    }
+    return e;
+}
+
+/* Of the entries that the access covers. */
+static struct extremes find_extremes(const struct shape *shape,
                                      const uint32_t *entry)
 {
-    struct extremes found = {INT32_MAX, 0};
-    size_t count = access->bytes >> races->shift;
-    if (count >= 4) {
-        extremes_by_quad(races, access, entry, &found);
-        return found;
-    }
-    EACH_LANE(lane, access->mask)
-    {
-        size_t first = (size_t)(access->address[lane] >> races->shift);
-        for (size_t i = 0; i < count; i++) {
-            uint32_t e = entry[first + i];
-            found.least = e < found.least ? e : found.least;
-            found.most = e > found.most ? e : found.most;
-        }
-    }
-    return found;
+    struct quads found = {.least = {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX},
+                          .all = {-1, -1, -1, -1}};
+    uint32_t rest = shape->access->mask;
+    if (shape->is_row)
+        look(&found, entry + shape->first, shape->count * 32);
+    else if (shape->count == 4)
+        for (; rest; rest &= rest - 1)
+            look(&found, entry + first_of(shape, lowest(rest)), 4);
+    else if (shape->count > 4)
+        for (; rest; rest &= rest - 1)
+            look(&found, entry + first_of(shape, lowest(rest)), shape->count);
+    else
+        return look_narrow(shape, entry);
+    return fold(&found);
 }
 
-/* Whole granules, all of the shadow? The core has tested bounds; this keeps an
-** error there from becoming one here. */
-static int is_inside(const struct hazard_races *races,
-                     const struct emu_access *access)
+static inline quad quad_of(uint32_t value)
 {
-    uint64_t high = 0;
-    EACH_LANE(lane, access->mask)
-    high = access->address[lane] > high ? access->address[lane] : high;
-    return access->bytes >> races->shift > 0 &&
-           (high + access->bytes) >> races->shift < races->granules;
+    int32_t v = (int32_t)value;
+    return (quad){v, v, v, v};
 }
 
-/* Puts `fresh` + lane * `step` into every granule. */
-static void fill(const struct hazard_races *races,
-                 const struct emu_access *access, uint32_t *entry,
+static inline void store_quad(uint32_t *at, quad q)
+{
+    memcpy(at, &q, sizeof q);
+}
+
+/* Rows of four granules a lane, or of one: no address need be looked at. */
+static void fill_row(const struct shape *shape, uint32_t *entry,
+                     uint32_t *lines, uint32_t fresh, uint32_t step, quad line)
+{
+    quad q = quad_of(fresh), next = quad_of(step);
+    if (shape->count == 1) {
+        q += next * (quad){0, 1, 2, 3};
+        next = quad_of(step * 4);
+    }
+    entry += shape->first;
+    lines += shape->first;
+    for (size_t i = 0; i < shape->count * 32; i += 4, q += next) {
+        store_quad(entry + i, q);
+        store_quad(lines + i, line);
+    }
+}
+
+/* Puts `fresh` + lane * `step` into every granule, and the line. */
+static void fill(const struct shape *shape, uint32_t *entry, uint32_t *lines,
                  uint32_t fresh, uint32_t step)
 {
-    size_t count = access->bytes >> races->shift;
-    EACH_LANE(lane, access->mask)
-    {
-        uint32_t *at = entry + (access->address[lane] >> races->shift);
-        int32_t value = (int32_t)(fresh + lane * step);
-        if (count >= 4) {
-            quad q = {value, value, value, value};
-            for (size_t i = 0; i < count; i += 4)
-                memcpy(at + i, &q, sizeof q);
-        } else {
-            for (size_t i = 0; i < count; i++)
-                at[i] = (uint32_t)value;
+    uint32_t line = (uint32_t)shape->access->instruction->line;
+    quad four = quad_of(line);
+    if (shape->is_row && (shape->count == 1 || shape->count == 4)) {
+        fill_row(shape, entry, lines, fresh, step, four);
+        return;
+    }
+    for (uint32_t rest = shape->access->mask; rest; rest &= rest - 1) {
+        uint32_t lane = lowest(rest);
+        size_t first = first_of(shape, lane);
+        uint32_t value = fresh + lane * step;
+        if (shape->count >= 4) {
+            quad q = quad_of(value);
+            for (size_t i = first; i < first + shape->count; i += 4) {
+                store_quad(entry + i, q);
+                store_quad(lines + i, four);
+            }
+            continue;
+        }
+        for (size_t i = first; i < first + shape->count; i++) {
+            entry[i] = value;
+            lines[i] = line;
         }
     }
 }
 
-/* -- checks
- * -------------------------------------------------------------------- */
+/* -- checks --------------------------------------------------------------- */
 
-/* Everything written up to `limit` in this block, and by whomever, is before
-** the access. A write may also come upon what was never written. */
+/* Up to when the accesses of warp `v` are known to be before those that warp
+** `w` makes now; of its own, as far as other lanes made them. */
+static uint32_t known_of(const struct hazard_races *races, uint32_t w,
+                         uint32_t v)
+{
+    return v == w ? races->together[w] : races->clock[w].seen[v];
+}
+
+/* The common cases by one look at all entries: everything covered was written
+** before a barrier of the whole block, or by one warp that `w` has seen since.
+** A write may also come upon what was never written. */
+static int writes_are_before(const struct hazard_races *races,
+                             const struct shape *shape)
+{
+    uint32_t w = shape->access->warp;
+    uint32_t together = races->together[w];
+    uint32_t known =
+        races->ordered[w] < together ? races->ordered[w] : together;
+    struct extremes e = find_extremes(shape, races->write);
+    if (((e.any ^ e.all) & 31) == 0) {
+        uint32_t of_one = known_of(races, w, e.any & 31);
+        known = of_one > known ? of_one : known;
+    }
+    return hazard_time(e.most) <= known &&
+           (shape->access->kind == EMU_WRITE ||
+            hazard_time(e.least) >= races->start);
+}
+
 static void check_writes(struct emu_hazard_block *block,
-                         const struct emu_access *access)
+                         const struct shape *shape)
 {
     const struct hazard_races *races = &block->races;
-    uint32_t w = access->warp;
-    uint32_t limit = races->ordered[w] < races->together[w]
-                         ? races->ordered[w]
-                         : races->together[w];
-    struct extremes e = find_extremes(races, access, races->write);
-    if (hazard_time(e.most) <= limit &&
-        (access->kind == EMU_WRITE || hazard_time(e.least) >= races->start))
+    const struct emu_access *access = shape->access;
+    if (writes_are_before(races, shape))
         return;
-    EACH_LANE(lane, access->mask)
-    {
+    for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
+        uint32_t lane = lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
-            uint32_t time = hazard_time(races->write[g]);
-            if (time > limit || time < races->start)
+            uint32_t entry = races->write[g];
+            if (hazard_time(entry) < races->start ||
+                hazard_time(entry) > known_of(races, access->warp, entry & 31))
                 check_write_entry(block, access, lane, g);
         }
     }
 }
 
 static void check_reads_of(struct emu_hazard_block *block,
-                           const struct emu_access *access, uint32_t v,
+                           const struct shape *shape, uint32_t v,
                            uint32_t known)
 {
     const struct hazard_races *races = &block->races;
-    struct extremes e = find_extremes(races, access, races->read[v]);
+    const struct emu_access *access = shape->access;
+    struct extremes e = find_extremes(shape, races->read[v]);
     if (hazard_time(e.most) <= known)
         return;
-    EACH_LANE(lane, access->mask)
-    {
+    for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
+        uint32_t lane = lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++)
             if (hazard_time(races->read[v][g]) > known)
@@ -288,19 +401,19 @@ static void check_reads_of(struct emu_hazard_block *block,
 }
 
 static void check_reads(struct emu_hazard_block *block,
-                        const struct emu_access *access)
+                        const struct shape *shape)
 {
     const struct hazard_races *races = &block->races;
-    const uint32_t *seen = races->clock[access->warp].seen;
+    uint32_t w = shape->access->warp;
     for (uint32_t v = 0; v < races->warps; v++) {
-        uint32_t known = v == access->warp ? races->together[v] : seen[v];
-        if (races->read[v] && races->last_read[v] > known)
-            check_reads_of(block, access, v, known);
+        uint32_t known = known_of(races, w, v);
+        if (races->last_read[v] > known && shape->low <= races->read_high[v] &&
+            shape->high >= races->read_low[v])
+            check_reads_of(block, shape, v, known);
     }
 }
 
-/* -- marks
- * --------------------------------------------------------------------- */
+/* -- marks ---------------------------------------------------------------- */
 
 /* Reads that meet reads of the same warp since its lanes were last in order:
 ** several lanes then, and weak if any was. */
@@ -308,9 +421,10 @@ static void merge_reads(struct hazard_races *races,
                         const struct emu_access *access, uint32_t fresh)
 {
     uint32_t *read = races->read[access->warp];
+    uint32_t *lines = races->read_line[access->warp];
     uint32_t together = races->together[access->warp];
-    EACH_LANE(lane, access->mask)
-    {
+    for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
+        uint32_t lane = lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t old = read[g], entry = fresh | lane;
@@ -322,22 +436,17 @@ static void merge_reads(struct hazard_races *races,
                     entry &= ~(uint32_t)HAZARD_STRONG;
             }
             read[g] = entry;
+            lines[g] = (uint32_t)access->instruction->line;
         }
     }
-}
-
-static void mark_lines(struct hazard_races *races,
-                       const struct emu_access *access, uint32_t *lines)
-{
-    fill(races, access, lines, (uint32_t)access->instruction->line, 0);
 }
 
 /* Does every lane read at an address of its own? In order, as rows are. */
 static int is_ascending(const struct emu_access *access)
 {
     uint64_t last = 0;
-    EACH_LANE(lane, access->mask)
-    {
+    for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
+        uint32_t lane = lowest(rest);
         if (access->address[lane] < last)
             return 0;
         last = access->address[lane] + access->bytes;
@@ -345,10 +454,29 @@ static int is_ascending(const struct emu_access *access)
     return 1;
 }
 
+/* Has this warp not read these bytes since its lanes were last in order? What
+** all lanes read, plainly, needs no look. */
+static int no_reads_to_merge(const struct hazard_races *races,
+                             const struct shape *shape)
+{
+    const struct emu_access *access = shape->access;
+    uint32_t w = access->warp;
+    if (access->collective && access->order == EMU_WEAK)
+        return 1;
+    if (!shape->is_row && !is_ascending(access))
+        return 0;
+    return races->last_read[w] <= races->together[w] ||
+           shape->low > races->read_high[w] ||
+           shape->high < races->read_low[w] ||
+           hazard_time(find_extremes(shape, races->read[w]).most) <=
+               races->together[w];
+}
+
 static void mark_reads(struct emu_hazard_block *block,
-                       const struct emu_access *access)
+                       const struct shape *shape)
 {
     struct hazard_races *races = &block->races;
+    const struct emu_access *access = shape->access;
     uint32_t w = access->warp;
     if (hazard_races_reader(races, w)) {
         block->worker->findings.failed = 1;
@@ -357,14 +485,15 @@ static void mark_reads(struct emu_hazard_block *block,
     uint32_t fresh = races->now << HAZARD_TIME_SHIFT;
     fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
     fresh |= access->collective ? HAZARD_SEVERAL : 0;
-    races->last_read[w] = races->now;
-    struct extremes e = find_extremes(races, access, races->read[w]);
-    if (hazard_time(e.most) <= races->together[w] &&
-        (access->collective || is_ascending(access)))
-        fill(races, access, races->read[w], fresh, 1);
+    if (no_reads_to_merge(races, shape))
+        fill(shape, races->read[w], races->read_line[w], fresh, 1);
     else
         merge_reads(races, access, fresh);
-    mark_lines(races, access, races->read_line[w]);
+    races->last_read[w] = races->now;
+    if (shape->low < races->read_low[w])
+        races->read_low[w] = shape->low;
+    if (shape->high > races->read_high[w])
+        races->read_high[w] = shape->high;
 }
 
 /* Has every other warp seen what `warp` did up to `time`? */
@@ -384,8 +513,8 @@ static void mark_strong_writes(struct hazard_races *races,
 {
     uint32_t fresh =
         races->now << HAZARD_TIME_SHIFT | HAZARD_STRONG | access->warp;
-    EACH_LANE(lane, access->mask)
-    {
+    for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
+        uint32_t lane = lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t old = races->write[g], time = hazard_time(old);
@@ -398,49 +527,48 @@ static void mark_strong_writes(struct hazard_races *races,
     }
 }
 
-static void mark_writes(struct hazard_races *races,
-                        const struct emu_access *access, uint32_t time)
+static void mark_writes(struct hazard_races *races, const struct shape *shape,
+                        uint32_t time)
 {
-    fill(races, access, races->write, time << HAZARD_TIME_SHIFT | access->warp,
-         32);
+    fill(shape, races->write, races->write_line,
+         time << HAZARD_TIME_SHIFT | shape->access->warp, 32);
 }
 
-/* -- events
- * -------------------------------------------------------------------- */
+/* -- events --------------------------------------------------------------- */
 
 void emu_hazard_shared(struct emu_hazard_block *block,
                        const struct emu_access *access)
 {
     struct hazard_races *races = &block->races;
-    if (!is_inside(races, access))
+    struct shape shape;
+    if (!shape_of(races, access, &shape))
         return;
     if (access->order != EMU_WEAK)
-        EACH_LANE(lane, access->mask)
-    hazard_handshake(races, access, access->address[lane]);
-    check_writes(block, access);
+        for (uint32_t rest = access->mask; rest; rest &= rest - 1)
+            hazard_handshake(races, access, access->address[lowest(rest)]);
+    check_writes(block, &shape);
     if (access->kind == EMU_READ) {
-        mark_reads(block, access);
+        mark_reads(block, &shape);
         return;
     }
-    check_reads(block, access);
+    check_reads(block, &shape);
     if (access->order != EMU_WEAK) {
         mark_strong_writes(races, access);
         return;
     }
-    mark_writes(races, access, races->now);
-    mark_lines(races, access, races->write_line);
+    mark_writes(races, &shape, races->now);
 }
 
 void emu_hazard_async_issue(struct emu_hazard_block *block,
                             const struct emu_access *to)
 {
     struct hazard_races *races = &block->races;
-    if (!is_inside(races, to))
+    struct shape shape;
+    if (!shape_of(races, to, &shape))
         return;
-    check_writes(block, to);
-    check_reads(block, to);
-    mark_writes(races, to, HAZARD_PENDING);
-    mark_lines(races, to, races->write_line);
+    check_writes(block, &shape);
+    check_reads(block, &shape);
+    mark_writes(races, &shape, HAZARD_PENDING);
     races->pending += (uint32_t)__builtin_popcount(to->mask);
 }
 
@@ -448,8 +576,9 @@ void emu_hazard_async_land(struct emu_hazard_block *block,
                            const struct emu_access *to)
 {
     struct hazard_races *races = &block->races;
-    if (!is_inside(races, to))
+    struct shape shape;
+    if (!shape_of(races, to, &shape))
         return;
-    mark_writes(races, to, races->now);
+    mark_writes(races, &shape, races->now);
     races->pending -= (uint32_t)__builtin_popcount(to->mask);
 }

@@ -1,9 +1,9 @@
 /* shuffle.c -- operations that lanes of a warp do together: shfl, vote, match,
 ** redux, activemask, elect.
 **
-** Each names its lanes in a member mask. On a GPU it would wait for those that
-** are elsewhere; here lanes that can meet have met already (exec.c), so a mask
-** with lanes missing is a finding, and the operation goes on with who is here.
+** Each names its lanes in a member mask (op.target). exec.c waits for those
+** that can still come; a mask with lanes missing here is a finding, and the
+** operation goes on with who is here.
 */
 #include "runtime/emulator/shuffle.h"
 
@@ -31,10 +31,19 @@ void emu_check_members(struct emu_warp *w, const struct emu_op *op,
                   name, unnamed, members);
 }
 
-static uint32_t members_of(struct emu_warp *w, const unsigned char *r,
-                           const struct emu_op *op, uint32_t slot, uint32_t m)
+void emu_missing_lanes(struct emu_warp *w, const struct emu_op *op,
+                       uint32_t missing, uint32_t m)
 {
-    uint32_t members = EMU_AT(const lane_u32, slot)[__builtin_ctz(m)];
+    emu_fault(w, op, EMU_DIVERGENT_SYNC, missing, 0,
+              "%s needs the whole warp; lanes 0x%08x execute it, 0x%08x are "
+              "elsewhere or have exited",
+              emu_source(w, op)->root, m, missing);
+}
+
+static uint32_t members_of(struct emu_warp *w, const unsigned char *r,
+                           const struct emu_op *op, uint32_t m)
+{
+    uint32_t members = EMU_AT(const lane_u32, op->target)[__builtin_ctz(m)];
     emu_check_members(w, op, members, m);
     return members;
 }
@@ -46,7 +55,7 @@ static void write_predicate(unsigned char *r, uint32_t slot, uint32_t bits,
     *p = (*p & ~m) | (bits & m);
 }
 
-/* d[, e predicate], a source, b lane or delta, c clamp, list[0] members.
+/* d[, e predicate], a source, b lane or delta, c clamp.
 ** x: 0 up, 1 down, 2 bfly, 3 idx. n: e is written. */
 void emu_h_shfl(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
                 uint32_t m)
@@ -55,7 +64,7 @@ void emu_h_shfl(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
                    *b = EMU_AT(const lane_u32, op->b),
                    *c = EMU_AT(const lane_u32, op->c);
     uint32_t value[32], in_range = 0, missing = 0;
-    members_of(w, r, op, op->list[0], m);
+    members_of(w, r, op, m);
     for (int i = 0; i < 32; i++) {
         int clamp = (int)(c[i] & 31), segment = (int)(c[i] >> 8 & 31);
         int by = (int)(b[i] & 31), first = i & segment;
@@ -94,13 +103,13 @@ void emu_h_shfl(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
         write_predicate(r, op->e, in_range, m);
 }
 
-/* vote.{all,any,uni}.pred d, a, b members. x: 0 all, 1 any, 2 uni. y: a
+/* vote.{all,any,uni}.pred d, a. x: 0 all, 1 any, 2 uni. y: a
 ** negated. */
 void emu_h_vote(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
                 uint32_t m)
 {
     uint32_t p = *EMU_AT(const lane_u32, op->a) ^ (op->y ? EMU_ALL : 0);
-    members_of(w, r, op, op->b, m);
+    members_of(w, r, op, m);
     p &= m;
     int result = op->x == 0 ? p == m : op->x == 1 ? p != 0 : !p || p == m;
     write_predicate(r, op->d, result ? EMU_ALL : 0, m);
@@ -111,18 +120,18 @@ void emu_h_vote_ballot(struct emu_warp *w, unsigned char *r,
 {
     uint32_t p = *EMU_AT(const lane_u32, op->a) ^ (op->y ? EMU_ALL : 0);
     lane_u32 *d = EMU_AT(lane_u32, op->d);
-    members_of(w, r, op, op->b, m);
+    members_of(w, r, op, m);
     p &= m;
     EMU_EACH(d[i] = p);
 }
 
-/* match.{any,all} d[|e], a, b members. x: 1 all; y: a has 64 bits. */
+/* match.{any,all} d[|e], a. x: 1 all; y: a has 64 bits. */
 void emu_h_match(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
                  uint32_t m)
 {
     uint64_t value[32];
     uint32_t result[32];
-    members_of(w, r, op, op->b, m);
+    members_of(w, r, op, m);
     for (int i = 0; i < 32; i++)
         value[i] = op->y ? EMU_AT(const lane_u64, op->a)[i]
                          : EMU_AT(const lane_u32, op->a)[i];
@@ -166,7 +175,7 @@ void emu_h_redux(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
 {
     const lane_u32 *a = EMU_AT(const lane_u32, op->a);
     lane_u32 *d = EMU_AT(lane_u32, op->d);
-    members_of(w, r, op, op->b, m);
+    members_of(w, r, op, m);
     int first = __builtin_ctz(m);
     uint32_t result = a[first];
     for (int i = first + 1; i < 32; i++)
@@ -183,12 +192,12 @@ void emu_h_activemask(struct emu_warp *w, unsigned char *r,
     EMU_EACH(d[i] = m);
 }
 
-/* elect.sync d|e, a members: one lane gets e. Any lane will do, so with a seed
+/* elect.sync d|e: one lane gets e. Any lane will do, so with a seed
 ** it is not always the first. d may be a sink (n = 0). */
 void emu_h_elect(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
                  uint32_t m)
 {
-    members_of(w, r, op, op->a, m);
+    members_of(w, r, op, m);
     uint32_t chosen = (uint32_t)__builtin_ctz(m);
     if (w->block->run->seed) {
         uint32_t skip = (uint32_t)(emu_random_next(&w->random) %

@@ -18,4 +18,8 @@ enum emu_redux {
 void emu_check_members(struct emu_warp *w, const struct emu_op *op,
                        uint32_t members, uint32_t m);
 
+/* The finding of an operation that wants the whole warp. */
+void emu_missing_lanes(struct emu_warp *w, const struct emu_op *op,
+                       uint32_t missing, uint32_t m);
+
 #endif

@@ -208,6 +208,9 @@ static void patch(struct emu_decoder *d)
         case EMU_FIELD_E:
             op->e = offset;
             break;
+        case EMU_FIELD_TARGET:
+            op->target = offset;
+            break;
         case EMU_FIELD_LIST:
             d->list[ref->list] = offset;
         }

@@ -50,25 +50,33 @@ void emu_h_globaltimer(struct emu_warp *w, unsigned char *r,
     emu_h_clock64(w, r, op, m);
 }
 
-/* -- registers that some path leaves unset ----------------------------------------
+/* -- registers that some path leaves unset (unset.c) ----------------------------------
 **
-** d: mask of the lanes that have set the register; a: that of the source.
+** d: mask of the lanes that have set the register; list: masks of what it was
+** made of. selp's list: of its operands and its predicate; c: the predicate.
 */
 
-void emu_h_register_mark(struct emu_warp *w, unsigned char *r,
-                         const struct emu_op *op, uint32_t m)
+void emu_h_register_merge(struct emu_warp *w, unsigned char *r,
+                          const struct emu_op *op, uint32_t m)
 {
-    (void)w;
-    *EMU_AT(lane_u32, op->d) |= m;
-}
-
-void emu_h_register_copy(struct emu_warp *w, unsigned char *r,
-                         const struct emu_op *op, uint32_t m)
-{
-    uint32_t from = *EMU_AT(lane_u32, op->a);
+    uint32_t set = EMU_ALL;
     lane_u32 *d = EMU_AT(lane_u32, op->d);
     (void)w;
-    *d = (*d & ~m) | (from & m);
+    for (int k = 0; k < op->n; k++)
+        set &= *EMU_AT(const lane_u32, op->list[k]);
+    *d = (*d & ~m) | (set & m);
+}
+
+void emu_h_register_select(struct emu_warp *w, unsigned char *r,
+                           const struct emu_op *op, uint32_t m)
+{
+    uint32_t p = *EMU_AT(const lane_u32, op->c) ^ (op->z ? EMU_ALL : 0);
+    uint32_t a = *EMU_AT(const lane_u32, op->list[0]);
+    uint32_t b = *EMU_AT(const lane_u32, op->list[1]);
+    uint32_t known = *EMU_AT(const lane_u32, op->list[2]);
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    (void)w;
+    *d = (*d & ~m) | (((a & p) | (b & ~p)) & known & m);
 }
 
 void emu_h_register_check(struct emu_warp *w, unsigned char *r,
@@ -79,6 +87,6 @@ void emu_h_register_check(struct emu_warp *w, unsigned char *r,
         return;
     const struct ptx_function *function = w->frame->code->function;
     emu_fault(w, op, EMU_UNINITIALIZED_REGISTER, unset, 0,
-              "register %s is read in lanes that have not written it",
+              "register %s is used in lanes that have not written it",
               function->registers[op->immediate].name);
 }

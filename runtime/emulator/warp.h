@@ -45,6 +45,7 @@ enum emu_fragment_state {
     EMU_RUNNABLE,
     EMU_AT_BARRIER,
     EMU_AT_WARP_BARRIER,
+    EMU_PARKED, /* at a warp-synchronous op, for lanes that may yet come */
 };
 
 struct emu_fragment {
@@ -54,6 +55,7 @@ struct emu_fragment {
     uint32_t members; /* AT_WARP_BARRIER: whom it waits for */
     uint8_t state;
     uint8_t barrier; /* AT_BARRIER: which */
+    uint8_t forced;  /* was PARKED and nobody came: goes on as it is */
 };
 
 struct emu_warp {

@@ -9,6 +9,8 @@
 **                   tests/gpu/ceilings/NAME.cu, whose first lines say
 **     // ceiling: archs=sm_80,sm_90a blocks_per_sm=2 block=256 shared=0
 **     // ceiling: bytes=134217728 ops=0 rounds=4
+**                   A file with several entries has a pair of lines for each,
+**                   the first with entry=NAME in front of archs=.
 */
 #include <dirent.h>
 #include <stdio.h>
@@ -204,58 +206,88 @@ static int prepare_candidates(struct preparation *p, const char *const *archs,
 
 /* ---- ceilings ------------------------------------------------------------ */
 
-/* The values of both "// ceiling:" lines as one; 0 or -1. */
-static int directives(const char *source, char *archs, size_t archs_size,
-                      char *rest, size_t rest_size)
+/* One pair of "// ceiling:" lines. */
+struct ceiling {
+    char entry[64];
+    char archs[256]; /* ",sm_80,sm_90a," */
+    char rest[512];  /* the values of both lines but entry= and archs= */
+};
+
+/* Reads the first pair behind *at and moves *at past it: 1, 0 when there is
+** none, -1 when it is no good. Without entry= the entry is `name`. */
+static int next_ceiling(const char **at, const char *name,
+                        struct ceiling *ceiling)
 {
-    const char *one = strstr(source, "// ceiling: archs=");
+    const char *one = strstr(*at, "// ceiling: ");
     const char *two = one ? strstr(one + 1, "// ceiling: ") : NULL;
+    if (!one)
+        return 0;
     if (!two)
         return -1;
-    one += strlen("// ceiling: archs=");
-    size_t size = strcspn(one, " \n");
-    if (size >= archs_size)
-        return -1;
-    memcpy(archs, one, size);
-    archs[size] = 0;
-    one += size;
+    memset(ceiling, 0, sizeof *ceiling);
+    snprintf(ceiling->entry, sizeof ceiling->entry, "%s", name);
+    one += strlen("// ceiling: ");
     two += strlen("// ceiling: ");
-    snprintf(rest, rest_size, "%.*s %.*s", (int)strcspn(one + 1, "\n"), one + 1,
-             (int)strcspn(two, "\n"), two);
-    return 0;
+    if (sscanf(one, "entry=%63s", ceiling->entry) == 1)
+        one += strcspn(one, " \n") + 1;
+    if (sscanf(one, "archs=%253s", ceiling->archs + 1) != 1)
+        return -1;
+    one += strcspn(one, " \n");
+    ceiling->archs[0] = ',';
+    ceiling->archs[strlen(ceiling->archs)] = ',';
+    snprintf(ceiling->rest, sizeof ceiling->rest, "%.*s %.*s",
+             (int)strcspn(one + 1, "\n"), one + 1, (int)strcspn(two, "\n"),
+             two);
+    *at = two;
+    return 1;
+}
+
+/* Adds a line for each ceiling of the file that `arch` has, and a binary if
+** there is one. */
+static int add_ceilings_of(struct preparation *p, const char *source,
+                           const char *path, const char *name, const char *arch,
+                           struct tsr_error *err)
+{
+    struct gen_binary binary;
+    struct ceiling ceiling;
+    const char *at = source;
+    char file[128], listed[32];
+    int more, compiled = 0, rc = 0;
+    snprintf(file, sizeof file, "%s.%s", name, arch);
+    snprintf(listed, sizeof listed, ",%s,", arch);
+    while (rc == 0 && (more = next_ceiling(&at, name, &ceiling)) != 0) {
+        if (more < 0)
+            return TSR_FAIL(err, TSR_EFORMAT, "%s: bad '// ceiling:' lines",
+                            path);
+        if (!strstr(ceiling.archs, listed))
+            continue;
+        if (!compiled) {
+            rc = gen_compile(source, name, arch, 0, &binary, err);
+            if (rc)
+                break;
+            compiled = 1;
+            rc = write_binary(p, file, &binary, source, err);
+            gen_binary_release(&binary);
+        }
+        tsr__buffer_addf(&p->list, "file=%s entry=%s arch=%s %s\n", file,
+                         ceiling.entry, arch, ceiling.rest);
+    }
+    return rc;
 }
 
 static int add_ceiling(struct preparation *p, const char *path,
                        const char *name, const char *const *wanted,
                        int wanted_count, struct tsr_error *err)
 {
-    char *source = NULL, archs[256], rest[512], *state = NULL;
+    char *source = NULL;
     size_t size;
     int rc = tsr__file_read(path, 1 << 20, &source, &size, err);
     if (rc)
         return rc;
-    if (directives(source, archs, sizeof archs, rest, sizeof rest)) {
-        tsr__free(source);
-        return TSR_FAIL(err, TSR_EFORMAT, "%s: no '// ceiling:' lines", path);
-    }
-    for (char *arch = strtok_r(archs, ",", &state); arch && rc == 0;
-         arch = strtok_r(NULL, ",", &state)) {
-        struct gen_binary binary;
-        char file[128];
-        int skip = 1;
-        for (int i = 0; i < wanted_count; i++)
-            skip &= strcmp(wanted[i], arch) != 0;
-        if (skip)
-            continue;
-        snprintf(file, sizeof file, "%s.%s", name, arch);
-        rc = gen_compile(source, name, arch, 0, &binary, err);
-        if (rc)
-            break;
-        rc = write_binary(p, file, &binary, source, err);
-        tsr__buffer_addf(&p->list, "file=%s entry=%s arch=%s %s\n", file, name,
-                         arch, rest);
-        gen_binary_release(&binary);
-    }
+    if (!strstr(source, "// ceiling: "))
+        rc = TSR_FAIL(err, TSR_EFORMAT, "%s: no '// ceiling:' lines", path);
+    for (int i = 0; i < wanted_count && rc == 0; i++)
+        rc = add_ceilings_of(p, source, path, name, wanted[i], err);
     tsr__free(source);
     return rc;
 }

@@ -97,6 +97,7 @@ static inline void kernel_close(struct kernel *kernel)
 /* What a run showed. `text` is the first finding or mismatch. */
 struct outcome {
     size_t faults;
+    uint32_t kinds; /* of the faults: 1 << enum emu_finding_kind */
     size_t mismatches;
     size_t dirty; /* workspace words that were not left zero */
     char text[256];
@@ -196,9 +197,13 @@ static inline void bench_launch(struct bench *bench, struct kernel *kernel,
     if (emu_launch_run(&launch, &options, &report, &err))
         fail_msg("%s: %s", kernel->text.spec, err.text);
     outcome->faults += emu_report_faults(&report);
-    if (outcome->faults && !outcome->text[0]) {
+    for (size_t i = 0; i < report.findings.count; i++) {
+        const struct emu_finding *finding = &report.findings.item[i];
+        outcome->kinds |= UINT32_C(1) << finding->kind;
+        if (!finding->instruction || outcome->text[0])
+            continue;
         struct tsr_buffer line = TSR_BUFFER_INIT;
-        emu_finding_print(&report.findings.item[0], &line);
+        emu_finding_print(finding, &line);
         snprintf(outcome->text, sizeof outcome->text, "%s", line.data);
         tsr__buffer_release(&line);
     }

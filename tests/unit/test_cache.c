@@ -293,6 +293,10 @@ static void a_binary_is_written_and_read_whole(void **state)
     for (size_t size = 0; size < bytes.size; size++)
         assert_int_equal(gen_binary_read(bytes.data, size, &copy, NULL),
                          TSR_EFORMAT);
+    assert_int_equal(tsr__buffer_add(&bytes, "", 1), 0); /* one too many */
+    assert_int_equal(gen_binary_read(bytes.data, bytes.size, &copy, NULL),
+                     TSR_EFORMAT);
+    bytes.size--;
     memset(bytes.data + 4 + 7 * 4 + 8 + 16, 0xff, 8); /* size of the PTX */
     assert_int_equal(gen_binary_read(bytes.data, bytes.size, &copy, NULL),
                      TSR_EFORMAT);

@@ -318,19 +318,15 @@ static void a_lost_context_fails_every_later_call(void **state)
 }
 
 /* The look-alike cannot run a cubin; it runs the PTX lying beside it. */
-static void a_cubin_is_loaded_as_it_is(void **state)
+static void load_cubin(struct tsr_device *device, const char *path,
+                       const char *folder)
 {
-    struct tsr_device *device = case_open(state);
-    const char *folder = scratch_folder();
     struct tsr_module *module = NULL;
     struct tsr_function *add;
     struct tsr_error error = {0};
     char hash[TSR_SHA256_HEX], name[128], *cubin;
     size_t size;
-    assert_int_equal(tsr__file_read("tests/fuzz/corpus/cubin/sm_90a.cubin",
-                                    1 << 20, &cubin, &size, NULL),
-                     0);
-    setenv("TSR_LOOKALIKE_PTX", folder, 1);
+    assert_int_equal(tsr__file_read(path, 1 << 20, &cubin, &size, NULL), 0);
     assert_int_equal(tsr__module_load(device, cubin, size, &module, &error),
                      TSR_EUNSUPPORTED);
     assert_non_null(strstr(error.text, "NO_BINARY_FOR_GPU"));
@@ -339,9 +335,23 @@ static void a_cubin_is_loaded_as_it_is(void **state)
     scratch_write(scratch_path(folder, name), PTX_ADD, strlen(PTX_ADD));
     assert_int_equal(tsr__module_load(device, cubin, size, &module, NULL), 0);
     assert_int_equal(tsr__module_function(module, "add", 0, &add, NULL), 0);
-    unsetenv("TSR_LOOKALIKE_PTX");
     tsr__module_free(module);
     tsr__free(cubin);
+}
+
+static void a_cubin_is_loaded_as_it_is(void **state)
+{
+    static const char *const paths[] = {
+        "tests/fuzz/corpus/cubin/sm_80.cubin",
+        "tests/fuzz/corpus/cubin/sm_80-cuda12.cubin",
+        "tests/fuzz/corpus/cubin/sm_90a.cubin",
+        "tests/fuzz/corpus/cubin/sm_120a.cubin"};
+    struct tsr_device *device = case_open(state);
+    const char *folder = scratch_folder();
+    setenv("TSR_LOOKALIKE_PTX", folder, 1);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        load_cubin(device, paths[i], folder);
+    unsetenv("TSR_LOOKALIKE_PTX");
     tsr__device_free(device);
 }
 

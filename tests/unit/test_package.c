@@ -60,8 +60,7 @@ static const struct tsr_kernel *find(struct tsr_package *package,
     return kernel;
 }
 
-/* ---- the file
- * --------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------- */
 
 static void the_same_rows_give_the_same_bytes_in_any_order(void **state)
 {
@@ -140,8 +139,7 @@ static void a_full_folder_leaves_no_half_package(void **state)
     assert_non_null(strstr(err.text, "/nonexistent/folder/a.tpk"));
 }
 
-/* ---- damage
- * -------------------------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------- */
 
 /* Writes a copy whose bytes were changed, opens it, and when it opens checks
 ** and loads everything. 0 when all of that works. */
@@ -297,8 +295,7 @@ static void foreign_and_newer_files_are_refused_by_name(void **state)
     refuse(path, TSR_EFORMAT, "tuning database");
 }
 
-/* ---- finding and launching
- * --------------------------------------------------------------- */
+/* ---- finding and launching ---------------------------------------------- */
 
 static void a_kernel_is_found_once_and_says_how(void **state)
 {
@@ -480,9 +477,7 @@ static void a_wrong_call_is_refused_before_it_is_launched(void **state)
     tsr_device_free(device);
 }
 
-/* ---- threads
- * -----------------------------------------------------------------------------
- */
+/* ---- threads ------------------------------------------------------------ */
 
 struct worker {
     struct tsr_package *package;
@@ -558,6 +553,9 @@ static void out_of_memory_is_an_error_at_every_allocation(void **state)
 
 int main(void)
 {
+    struct tsr_device *device = NULL;
+    if (tsr_device_open(&device, "emulator:sm_90a", NULL) == 0)
+        package_device = tsr_device_name(device);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_rows_give_the_same_bytes_in_any_order),
         cmocka_unit_test(rows_come_back_as_they_were_written),
@@ -579,5 +577,7 @@ int main(void)
         cmocka_unit_test(threads_share_a_package_and_its_kernels),
         cmocka_unit_test(out_of_memory_is_an_error_at_every_allocation),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tsr_device_free(device);
+    return failed;
 }

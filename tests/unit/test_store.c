@@ -113,8 +113,7 @@ static sqlite3_int64 count(struct tune_store *store, const char *table)
 
 #define WINNER "SELECT configuration FROM winner"
 
-/* ---- winners
- * ------------------------------------------------------------------- */
+/* ---- winners ------------------------------------------------------------ */
 
 static void the_fastest_verified_row_wins(void **state)
 {
@@ -191,8 +190,7 @@ static void each_device_has_its_own_winner(void **state)
     tune_store_free(store);
 }
 
-/* ---- resuming
- * -------------------------------------------------------------------- */
+/* ---- resuming ----------------------------------------------------------- */
 
 static void a_known_attempt_is_recognised_by_its_identity(void **state)
 {
@@ -312,8 +310,7 @@ static void several_processes_write_one_file(void **state)
     tune_store_free(store);
 }
 
-/* ---- checking
- * ---------------------------------------------------------------------- */
+/* ---- checking ----------------------------------------------------------- */
 
 static void keep_line(void *context, const char *line)
 {
@@ -351,8 +348,7 @@ static void verify_finds_a_missing_reference(void **state)
     tune_store_free(store);
 }
 
-/* ---- merging and exchanging
- * ---------------------------------------------------------- */
+/* ---- merging and exchanging --------------------------------------------- */
 
 static void merging_twice_adds_nothing(void **state)
 {
@@ -426,8 +422,7 @@ static void a_bad_line_imports_nothing(void **state)
     }
 }
 
-/* ---- files that are not what they should be
- * ------------------------------------------- */
+/* ---- files that are not what they should be ----------------------------- */
 
 static void refuse(const char *path, enum tune_store_mode mode, int code,
                    const char *part)
@@ -556,9 +551,7 @@ static void a_read_only_file_is_said(void **state)
     tune_store_free(store);
 }
 
-/* ---- migration
- * ---------------------------------------------------------------------------
- */
+/* ---- migration ---------------------------------------------------------- */
 
 static void sections_are_applied_in_order_and_once(void **state)
 {

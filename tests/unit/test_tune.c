@@ -36,8 +36,7 @@ static struct tsr_device *open_device(void)
     return device;
 }
 
-/* ---- tiles
- * --------------------------------------------------------------------- */
+/* ---- tiles -------------------------------------------------------------- */
 
 static void every_tile_has_a_block_of_its_own(void **state)
 {
@@ -57,8 +56,7 @@ static void every_tile_has_a_block_of_its_own(void **state)
             }
 }
 
-/* ---- verdicts
- * ------------------------------------------------------------------- */
+/* ---- verdicts ----------------------------------------------------------- */
 
 static struct tune_verdict judge(const char *ptx, int split_k)
 {
@@ -121,8 +119,7 @@ static void a_kernel_that_writes_its_inputs_is_a_finding(void **state)
     assert_int_equal(verdict.status, TUNE_FINDING);
 }
 
-/* ---- a race on real kernels
- * ------------------------------------------------------- */
+/* ---- a race on real kernels --------------------------------------------- */
 
 struct fixture {
     struct tune_run run;
@@ -143,12 +140,13 @@ static void take_result(void *context, const struct tune_result *result)
     snprintf(fixture->winner, sizeof fixture->winner, "%s", result->winner);
 }
 
-static void fixture_open(struct fixture *f, const char *db, const char *spec,
-                         const uint32_t *buckets, size_t bucket_count)
+static void fixture_open_on(struct fixture *f, struct tsr_device *device,
+                            const char *db, const char *spec,
+                            const uint32_t *buckets, size_t bucket_count)
 {
     struct tsr_error err = {0};
     memset(f, 0, sizeof *f);
-    f->device = open_device();
+    f->device = device;
     if (gen_host_open(&f->run.host, NULL, &err) ||
         tune_store_open(&f->store, db, TUNE_STORE_WRITE, &err))
         fail_msg("%s", err.text);
@@ -175,6 +173,12 @@ static void fixture_open(struct fixture *f, const char *db, const char *spec,
     f->run.processes = 2;
     f->run.finished = take_result;
     f->run.context = f;
+}
+
+static void fixture_open(struct fixture *f, const char *db, const char *spec,
+                         const uint32_t *buckets, size_t bucket_count)
+{
+    fixture_open_on(f, open_device(), db, spec, buckets, bucket_count);
 }
 
 static void fixture_close(struct fixture *f)
@@ -377,8 +381,71 @@ static void a_killed_run_goes_on_where_it_stood(void **state)
     fixture_close(&f);
 }
 
-/* ---- buckets
- * -------------------------------------------------------------------------- */
+/* ---- a GPU -------------------------------------------------------------- */
+
+/* The look-alike runs the PTX that lies under a cubin's hash. */
+static void lay_out_ptx(struct fixture *f, const char *folder)
+{
+    sqlite3_stmt *row;
+    assert_int_equal(
+        tune_sql_prepare(tune_store_sql(f->store), &row,
+                         "SELECT cubin_sha256, bytes FROM binary JOIN blob ON "
+                         "sha256 = ptx_sha256",
+                         ""),
+        SQLITE_OK);
+    while (sqlite3_step(row) == SQLITE_ROW) {
+        char name[128];
+        snprintf(name, sizeof name, "%s.ptx", tune_sql_text(row, 0));
+        scratch_write(scratch_path(folder, name), sqlite3_column_blob(row, 1),
+                      (size_t)sqlite3_column_bytes(row, 1));
+    }
+    sqlite3_finalize(row);
+}
+
+/* Predicted on the emulator, then verified and timed on a driver: both in one
+** database, where the measured rows win. */
+static void a_gpu_times_what_it_has_verified(void **state)
+{
+    const char *db = scratch_path(scratch_folder(), "gpu.db");
+    const char *folder = scratch_folder();
+    const char *spec = "gemm_w4a8 format=w4g64 n=72 k=128 arch=sm_90a";
+    struct tsr_device *gpu;
+    struct tsr_error err = {0};
+    struct fixture f;
+    (void)state;
+    NEED_NVRTC();
+    if (!getenv("TSR_LOOKALIKE")) {
+        print_message("skipped: TSR_LOOKALIKE does not name the look-alike of "
+                      "the driver\n");
+        skip();
+    }
+    compiler_fresh_cache();
+    setenv("TESSERA_CUDA_LIBRARY", getenv("TSR_LOOKALIKE"), 1);
+    setenv("TSR_LOOKALIKE_PTX", folder, 1);
+    fixture_open(&f, db, spec, two_buckets, 2);
+    run_shape(&f);
+    lay_out_ptx(&f, folder);
+    fixture_close(&f);
+    if (tsr__device_open(&gpu, "cuda:0", &err))
+        fail_msg("%s", err.text);
+    fixture_open_on(&f, gpu, db, spec, two_buckets, 2);
+    f.run.finalists = 10;
+    f.run.provenance.policy = tune_policy(gpu);
+    run_shape(&f);
+    assert_int_equal(f.winners, 2);
+    assert_int_equal(number(&f, "SELECT count(*) FROM attempt WHERE status IN "
+                                "('wrong', 'crashed', 'unsupported')"),
+                     0);
+    assert_int_equal(number(&f, "SELECT count(*) FROM winner WHERE measured "
+                                "AND policy = 'graph-1'"),
+                     2);
+    assert_true(number(&f, "SELECT min(samples) FROM attempt WHERE status = "
+                           "'measured'") >= 10);
+    assert_int_equal(tune_store_verify(f.store, NULL, NULL, NULL), 0);
+    fixture_close(&f);
+}
+
+/* ---- buckets ------------------------------------------------------------ */
 
 static void buckets_are_lists_or_powers_of_two(void **state)
 {
@@ -414,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_big_problem_is_verified_on_sampled_tiles),
         cmocka_unit_test(a_wrong_candidate_is_a_row_and_not_the_end),
         cmocka_unit_test(a_killed_run_goes_on_where_it_stood),
+        cmocka_unit_test(a_gpu_times_what_it_has_verified),
         cmocka_unit_test(buckets_are_lists_or_powers_of_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,9 +256,9 @@ template <int N> __device__ void run_ss(int *out, int rounds)
     const u64 a = descriptor(base + threadIdx.x / 128 * A_BYTES);
     const u64 b = descriptor(base + 2 * A_BYTES);
     int d[N / 2] = {};
-    wgmma_fence();
 #pragma unroll 1
     for (int group = 0; group < rounds * GROUPS; group++) {
+        wgmma_fence();
 #pragma unroll
         for (int step = 0; step < STEPS; step++)
             ss<N>::mma(d, a + 2 * step, b + 2 * step);
@@ -277,9 +277,9 @@ template <int N> __device__ void run_rs(int *out, int rounds)
     for (int i = 0; i < 4; i++)
         a[i] = noise(threadIdx.x * 4 + i);
     int d[N / 2] = {};
-    wgmma_fence();
 #pragma unroll 1
     for (int group = 0; group < rounds * GROUPS; group++) {
+        wgmma_fence();
 #pragma unroll
         for (int step = 0; step < STEPS; step++)
             rs<N>::mma(d, a[0], a[1], a[2], a[3], b + 2 * step);
