@@ -126,9 +126,10 @@ static int64_t blob_id(const struct writer *writer, const char *kind,
 
 static int write_schema(struct writer *writer)
 {
-    char pragma[128];
+    char pragma[192];
     snprintf(pragma, sizeof pragma,
              "PRAGMA page_size = 4096; PRAGMA encoding = 'UTF-8'; "
+             "PRAGMA temp_store = MEMORY; "
              "PRAGMA application_id = %d; PRAGMA user_version = %d",
              TSR_PACKAGE_APPLICATION, TSR_PACKAGE_VERSION);
     int status = sqlite3_exec(writer->db, pragma, NULL, NULL, NULL);

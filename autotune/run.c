@@ -108,6 +108,7 @@ struct shape {
     unsigned char *done;
     struct tune_candidates *candidates;
     struct tune_sources sources;
+    size_t planned; /* candidates of a whole bucket times buckets to run */
 };
 
 static void report(struct tune_run *run, const struct tune_result *result)
@@ -131,9 +132,10 @@ static int plan_shape(struct shape *shape, size_t *rows_max,
             return done;
         shape->done[i] = (unsigned char)done;
         if (done) {
-            run->done += (size_t)run->candidates;
+            run->done += 2 * (size_t)run->candidates;
             continue;
         }
+        shape->planned += (size_t)run->candidates;
         int rc =
             tune_candidates_plan(&shape->candidates[i], &shape->sources,
                                  run->host, problem->key, run->candidates, err);
@@ -168,22 +170,23 @@ static int race_bucket(struct shape *shape, size_t index,
     return 0;
 }
 
-/* Keeps the bar alive while a shape compiles. */
+/* Compiling is half of the way. */
 static int while_compiling(void *context, int done, int count, int index)
 {
-    struct tune_run *run = context;
-    (void)done;
-    (void)count;
+    struct shape *shape = context;
+    struct tune_run *run = shape->run;
     (void)index;
     if (run->step)
-        run->step(run->context, run->done, run->total);
+        run->step(run->context,
+                  run->done + shape->planned * (size_t)done / (size_t)count,
+                  run->total);
     return 0;
 }
 
 int tune_run_shape(struct tune_run *run, const struct tune_problem *problems,
                    size_t count, struct tsr_error *err)
 {
-    struct shape shape = {run, problems, count, NULL, NULL, {0}};
+    struct shape shape = {.run = run, .problems = problems, .count = count};
     struct tune_operands *operands = NULL;
     size_t rows_max = 0;
     int rc = 0;
@@ -195,7 +198,8 @@ int tune_run_shape(struct tune_run *run, const struct tune_problem *problems,
         rc = plan_shape(&shape, &rows_max, err);
     if (rc == 0 && rows_max)
         rc = tune_sources_compile(&shape.sources, problems[0].arch,
-                                  run->processes, while_compiling, run, err);
+                                  run->processes, while_compiling, &shape, err);
+    run->done += shape.planned;
     if (rc == 0 && rows_max)
         rc = tune_operands_create(&operands, run->device, &problems[0],
                                   rows_max, err);

@@ -109,7 +109,7 @@ struct tune_run {
     void (*step)(void *context, size_t done, size_t total);
     void (*finished)(void *context, const struct tune_result *result);
     void *context;
-    size_t done, total; /* in candidates */
+    size_t done, total; /* two for each candidate: compiled, judged */
 };
 
 /* Tunes the M buckets of one shape: problems that differ in m alone. */

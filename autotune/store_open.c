@@ -1,4 +1,5 @@
 /* store_open.c -- opening a tuning database: what it is, how old it is. */
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -171,6 +172,12 @@ int tune_store_fail(struct tune_store *store, struct tsr_error *err,
                         "%s '%s': it is damaged (%s); restore a copy or move "
                         "it away and tune again",
                         doing, store->path, why);
+    case SQLITE_IOERR:
+        return TSR_FAIL(err, TSR_EIO,
+                        "%s '%s': %s (%s); is the disk full, or the file too "
+                        "large? What was committed is kept",
+                        doing, store->path, why,
+                        strerror(sqlite3_system_errno(store->db)));
     case SQLITE_NOMEM:
         return TSR_FAIL(err, TSR_EMEMORY, "%s '%s': out of memory", doing,
                         store->path);
@@ -220,12 +227,17 @@ static int check_identity(struct tune_store *store, int *version,
 static int open_reading(struct tune_store *store, struct tsr_error *err)
 {
     sqlite3_int64 ignored;
+    struct stat about;
     char log[4096];
-    if (access(store->path, R_OK) != 0)
+    if (stat(store->path, &about) != 0)
         return TSR_FAIL(err, TSR_EIO,
                         "cannot read '%s': no such database; 'tessera tune' "
                         "makes one",
                         store->path);
+    if (!S_ISREG(about.st_mode) || access(store->path, R_OK) != 0)
+        return TSR_FAIL(err, TSR_EIO, "cannot read '%s': %s", store->path,
+                        S_ISREG(about.st_mode) ? strerror(errno)
+                                               : "not a regular file");
     int status =
         sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY, NULL);
     if (status == SQLITE_OK) {
@@ -241,7 +253,10 @@ static int open_reading(struct tune_store *store, struct tsr_error *err)
         access(log, F_OK) != 0) {
         sqlite3_close(store->db);
         store->db = NULL;
-        return tsr__sqlite_open_immutable(&store->db, store->path, err);
+        int rc = tsr__sqlite_open_immutable(&store->db, store->path, err);
+        if (rc == 0)
+            sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_VIEW, 1, NULL);
+        return rc;
     }
     if (reason == SQLITE_NOTADB)
         return TSR_FAIL(err, TSR_EFORMAT, "'%s' is not a tuning database",

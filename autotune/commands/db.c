@@ -58,10 +58,12 @@ static json_t *row_json(sqlite3_stmt *row)
 
 static void show_row(sqlite3_stmt *row, int all)
 {
-    printf("%-9s %10s us  %s  [%s]", tune_sql_text(row, 3),
-           sqlite3_column_type(row, 4) == SQLITE_NULL ? "-"
-                                                      : tune_sql_text(row, 4),
-           tune_sql_text(row, 5), tune_sql_text(row, 1));
+    printf("%-10s", tune_sql_text(row, 3));
+    if (sqlite3_column_type(row, 4) == SQLITE_NULL)
+        printf("%10s   ", "-");
+    else
+        printf("%10.2f us", sqlite3_column_double(row, 4));
+    printf("  %s  [%s]", tune_sql_text(row, 5), tune_sql_text(row, 1));
     if (all && tune_sql_text(row, 15)[0])
         printf("  %s", tune_sql_text(row, 15));
     putchar('\n');

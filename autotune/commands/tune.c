@@ -164,7 +164,7 @@ static int run_all(struct session *session, struct tune_run *run)
 {
     size_t first = 0;
     int rc = 0;
-    run->total = session->count * (size_t)run->candidates;
+    run->total = 2 * session->count * (size_t)run->candidates;
     progress_begin(&session->progress, "tuning");
     while (rc == 0 && first < session->count) {
         size_t end = first + 1;

@@ -30,22 +30,22 @@ static inline float EMU_H(round)(struct emu_warp *w, double exact, int flags)
     return emu_finish(EMU_H(perturb)(w, v, exact), flags);
 }
 
-#define APPROX(name, expression)                                               \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        lane_f32 *d = EMU_AT(lane_f32, op->d);                                 \
-        const lane_f32 *a = EMU_AT(lane_f32, op->a),                           \
-                       *b = EMU_AT(lane_f32, op->b);                           \
-        int flags = op->flags;                                                 \
-        (void)b;                                                               \
-        for (int i = 0; i < 32; i++) {                                         \
-            if (m >> i & 1) {                                                  \
-                double x = emu_flush_if(a[i], flags);                          \
-                double y = emu_flush_if(b[i], flags);                          \
-                (void)y;                                                       \
-                d[i] = EMU_H(round)(w, expression, flags);                     \
-            }                                                                  \
-        }                                                                      \
+#define APPROX(name, expression)                           \
+    void EMU_H(name)(EMU_ARGUMENTS)                        \
+    {                                                      \
+        lane_f32 *d = EMU_AT(lane_f32, op->d);             \
+        const lane_f32 *a = EMU_AT(lane_f32, op->a),       \
+                       *b = EMU_AT(lane_f32, op->b);       \
+        int flags = op->flags;                             \
+        (void)b;                                           \
+        for (int i = 0; i < 32; i++) {                     \
+            if (m >> i & 1) {                              \
+                double x = emu_flush_if(a[i], flags);      \
+                double y = emu_flush_if(b[i], flags);      \
+                (void)y;                                   \
+                d[i] = EMU_H(round)(w, expression, flags); \
+            }                                              \
+        }                                                  \
     }
 
 /* div.approx is a * (1/b): for 2^126 < |b| < 2^128 the reciprocal is flushed
@@ -70,24 +70,24 @@ APPROX(cos_approx, cos(x))
 APPROX(tanh_approx, tanh(x))
 
 /* The upper 32 bits of the result carry the value; the lower are zero. */
-#define APPROX64(name, expression)                                             \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        lane_u64 *d = EMU_AT(lane_u64, op->d);                                 \
-        const lane_f64 *a = EMU_AT(lane_f64, op->a);                           \
-        (void)w;                                                               \
-        for (int i = 0; i < 32; i++) {                                         \
-            if (m >> i & 1) {                                                  \
-                double x = a[i];                                               \
-                if (op->flags & EMU_FTZ && fabs(x) < 0x1p-1022)                \
-                    x = copysign(0, x);                                        \
-                double v = expression;                                         \
-                uint64_t bits;                                                 \
-                memcpy(&bits, &v, sizeof bits);                                \
-                d[i] = v == v ? bits & ~UINT64_C(0xffffffff)                   \
-                              : UINT64_C(0x7fffffff00000000);                  \
-            }                                                                  \
-        }                                                                      \
+#define APPROX64(name, expression)                              \
+    void EMU_H(name)(EMU_ARGUMENTS)                             \
+    {                                                           \
+        lane_u64 *d = EMU_AT(lane_u64, op->d);                  \
+        const lane_f64 *a = EMU_AT(lane_f64, op->a);            \
+        (void)w;                                                \
+        for (int i = 0; i < 32; i++) {                          \
+            if (m >> i & 1) {                                   \
+                double x = a[i];                                \
+                if (op->flags & EMU_FTZ && fabs(x) < 0x1p-1022) \
+                    x = copysign(0, x);                         \
+                double v = expression;                          \
+                uint64_t bits;                                  \
+                memcpy(&bits, &v, sizeof bits);                 \
+                d[i] = v == v ? bits & ~UINT64_C(0xffffffff)    \
+                              : UINT64_C(0x7fffffff00000000);   \
+            }                                                   \
+        }                                                       \
     }
 
 APPROX64(rcp_approx_f64, 1 / x)

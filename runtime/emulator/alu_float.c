@@ -24,40 +24,42 @@ EMU_BINARY_OF(sub_f64, F64_3, x - y)
 EMU_BINARY_OF(mul_f64, F64_3, x *y)
 EMU_TERNARY_OF(fma_f64, F64_3, lane_f64, fma(x, y, z))
 
-/* -- with modifiers ---------------------------------------------------------- */
+/* -- with modifiers ----------------------------------------------------------
+ */
 
-#define ROUNDED(name, type, in, out, expression)                               \
-    __attribute__((noinline)) static void EMU_H(loop_##name)(                  \
-        unsigned char *r, const struct emu_op *op, uint32_t m)                 \
-    {                                                                          \
-        type *d = EMU_AT(type, op->d);                                         \
-        const type *a = EMU_AT(type, op->a), *b = EMU_AT(type, op->b),         \
-                   *c = EMU_AT(type, op->c);                                   \
-        int flags = op->flags;                                                 \
-        (void)b, (void)c;                                                      \
-        for (int i = 0; i < 32; i++) {                                         \
-            if (m >> i & 1) {                                                  \
-                type x = in(a[i], flags), y = in(b[i], flags),                 \
-                     z = in(c[i], flags);                                      \
-                (void)y, (void)z;                                              \
-                d[i] = out(expression, flags);                                 \
-            }                                                                  \
-        }                                                                      \
-    }                                                                          \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        (void)w;                                                               \
-        if (op->x == EMU_RN) {                                                 \
-            EMU_H(loop_##name)(r, op, m);                                      \
-            return;                                                            \
-        }                                                                      \
-        fesetround(emu_host_rounding(op->x));                                  \
-        EMU_H(loop_##name)(r, op, m);                                          \
-        fesetround(FE_TONEAREST);                                              \
+#define ROUNDED(name, type, in, out, expression)                       \
+    __attribute__((noinline)) static void EMU_H(loop_##name)(          \
+        unsigned char *r, const struct emu_op *op, uint32_t m)         \
+    {                                                                  \
+        type *d = EMU_AT(type, op->d);                                 \
+        const type *a = EMU_AT(type, op->a), *b = EMU_AT(type, op->b), \
+                   *c = EMU_AT(type, op->c);                           \
+        int flags = op->flags;                                         \
+        (void)b, (void)c;                                              \
+        for (int i = 0; i < 32; i++) {                                 \
+            if (m >> i & 1) {                                          \
+                type x = in(a[i], flags), y = in(b[i], flags),         \
+                     z = in(c[i], flags);                              \
+                (void)y, (void)z;                                      \
+                d[i] = out(expression, flags);                         \
+            }                                                          \
+        }                                                              \
+    }                                                                  \
+    void EMU_H(name)(EMU_ARGUMENTS)                                    \
+    {                                                                  \
+        (void)w;                                                       \
+        if (op->x == EMU_RN) {                                         \
+            EMU_H(loop_##name)(r, op, m);                              \
+            return;                                                    \
+        }                                                              \
+        fesetround(emu_host_rounding(op->x));                          \
+        EMU_H(loop_##name)(r, op, m);                                  \
+        fesetround(FE_TONEAREST);                                      \
     }
 
 #define SAME(v, flags) ((void)(flags), (v))
-#define ROUNDED_F32(name, E) ROUNDED(name, lane_f32, emu_flush_if, emu_finish, E)
+#define ROUNDED_F32(name, E) \
+    ROUNDED(name, lane_f32, emu_flush_if, emu_finish, E)
 #define ROUNDED_F64(name, E) ROUNDED(name, lane_f64, SAME, SAME, E)
 
 /* A multiply-add whose rounding follows the mode: libm's honours it where the
@@ -77,7 +79,8 @@ ROUNDED_F64(div_f64_x, x / y)
 ROUNDED_F64(rcp_f64_x, 1.0 / x)
 ROUNDED_F64(sqrt_f64_x, sqrt(x))
 
-/* -- minimum, maximum, sign ---------------------------------------------------- */
+/* -- minimum, maximum, sign
+ * ---------------------------------------------------- */
 
 static inline float EMU_H(order_f32)(float x, float y, int flags, int larger)
 {

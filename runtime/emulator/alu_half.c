@@ -9,7 +9,8 @@
 #include "runtime/emulator/isa.h"
 #else
 
-/* -- one half ---------------------------------------------------------------- */
+/* -- one half ----------------------------------------------------------------
+ */
 
 enum { EMU_H(ADD), EMU_H(SUB), EMU_H(MUL), EMU_H(FMA) };
 
@@ -78,37 +79,36 @@ static inline uint16_t EMU_H(one_bfloat)(int what, uint16_t a, uint16_t b,
     return EMU_H(finish)(v, flags, 1);
 }
 
-#define LANE_BY_LANE(name, one, what, is_pair)                                 \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        lane_u32 *d = EMU_AT(lane_u32, op->d);                                 \
-        const lane_u32 *a = EMU_AT(lane_u32, op->a),                           \
-                       *b = EMU_AT(lane_u32, op->b),                           \
-                       *c = EMU_AT(lane_u32, op->c);                           \
-        int flags = op->flags;                                                 \
-        (void)w;                                                               \
-        for (int i = 0; i < 32; i++) {                                         \
-            if (!(m >> i & 1))                                                 \
-                continue;                                                      \
-            uint32_t x = a[i], y = b[i], z = c[i];                             \
-            uint32_t low =                                                     \
-                EMU_H(one)(EMU_H(what), (uint16_t)x, (uint16_t)y,              \
-                           (uint16_t)z, flags);                                \
-            uint32_t high = 0;                                                 \
-            if (is_pair)                                                       \
-                high = EMU_H(one)(EMU_H(what), (uint16_t)(x >> 16),            \
-                                  (uint16_t)(y >> 16), (uint16_t)(z >> 16),    \
-                                  flags);                                      \
-            d[i] = low | high << 16;                                           \
-        }                                                                      \
+#define LANE_BY_LANE(name, one, what, is_pair)                               \
+    void EMU_H(name)(EMU_ARGUMENTS)                                          \
+    {                                                                        \
+        lane_u32 *d = EMU_AT(lane_u32, op->d);                               \
+        const lane_u32 *a = EMU_AT(lane_u32, op->a),                         \
+                       *b = EMU_AT(lane_u32, op->b),                         \
+                       *c = EMU_AT(lane_u32, op->c);                         \
+        int flags = op->flags;                                               \
+        (void)w;                                                             \
+        for (int i = 0; i < 32; i++) {                                       \
+            if (!(m >> i & 1))                                               \
+                continue;                                                    \
+            uint32_t x = a[i], y = b[i], z = c[i];                           \
+            uint32_t low = EMU_H(one)(EMU_H(what), (uint16_t)x, (uint16_t)y, \
+                                      (uint16_t)z, flags);                   \
+            uint32_t high = 0;                                               \
+            if (is_pair)                                                     \
+                high = EMU_H(one)(EMU_H(what), (uint16_t)(x >> 16),          \
+                                  (uint16_t)(y >> 16), (uint16_t)(z >> 16),  \
+                                  flags);                                    \
+            d[i] = low | high << 16;                                         \
+        }                                                                    \
     }
 
-#define FOUR(name, what)                                                       \
-    LANE_BY_LANE(name##_x_f16, one_half, what, 0)                              \
-    LANE_BY_LANE(name##_x_f16x2, one_half, what, 1)                            \
-    LANE_BY_LANE(name##_x_bf16, one_bfloat, what, 0)                           \
-    LANE_BY_LANE(name##_x_bf16x2, one_bfloat, what, 1)                         \
-    LANE_BY_LANE(name##_bf16, one_bfloat, what, 0)                             \
+#define FOUR(name, what)                               \
+    LANE_BY_LANE(name##_x_f16, one_half, what, 0)      \
+    LANE_BY_LANE(name##_x_f16x2, one_half, what, 1)    \
+    LANE_BY_LANE(name##_x_bf16, one_bfloat, what, 0)   \
+    LANE_BY_LANE(name##_x_bf16x2, one_bfloat, what, 1) \
+    LANE_BY_LANE(name##_bf16, one_bfloat, what, 0)     \
     LANE_BY_LANE(name##_bf16x2, one_bfloat, what, 1)
 
 FOUR(hadd, ADD)
@@ -116,15 +116,16 @@ FOUR(hsub, SUB)
 FOUR(hmul, MUL)
 FOUR(hfma, FMA)
 
-/* -- vectors of f16 ------------------------------------------------------------ */
+/* -- vectors of f16
+ * ------------------------------------------------------------ */
 
 #if EMU_ISA_LEVEL >= 4
 
 static inline __m256i EMU_H(narrow)(__m512 v)
 {
     __mmask16 none = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-    v = _mm512_mask_mov_ps(
-        v, none, _mm512_castsi512_ps(_mm512_set1_epi32(0x7fffffff)));
+    v = _mm512_mask_mov_ps(v, none,
+                           _mm512_castsi512_ps(_mm512_set1_epi32(0x7fffffff)));
     return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
 }
 
@@ -134,8 +135,8 @@ static inline __m256 EMU_H(odd_fma)(__m256 x, __m256 y, __m256 z)
 {
     __m512d exact = _mm512_fmadd_pd(_mm512_cvtps_pd(x), _mm512_cvtps_pd(y),
                                     _mm512_cvtps_pd(z));
-    __m256 f = _mm512_cvt_roundpd_ps(exact,
-                                     _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+    __m256 f =
+        _mm512_cvt_roundpd_ps(exact, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
     __mmask8 inexact =
         _mm512_cmp_pd_mask(_mm512_cvtps_pd(f), exact, _CMP_NEQ_OQ);
     __m256i bits = _mm256_castps_si256(f);
@@ -153,9 +154,9 @@ static inline __m256i EMU_H(sixteen)(int what, __m256i a, __m256i b, __m256i c)
     if (what == EMU_H(MUL))
         return EMU_H(narrow)(_mm512_mul_ps(x, y));
     __m512 z = _mm512_cvtph_ps(c);
-    __m256 low = EMU_H(odd_fma)(_mm512_castps512_ps256(x),
-                                _mm512_castps512_ps256(y),
-                                _mm512_castps512_ps256(z));
+    __m256 low =
+        EMU_H(odd_fma)(_mm512_castps512_ps256(x), _mm512_castps512_ps256(y),
+                       _mm512_castps512_ps256(z));
     __m256 high = EMU_H(odd_fma)(_mm512_extractf32x8_ps(x, 1),
                                  _mm512_extractf32x8_ps(y, 1),
                                  _mm512_extractf32x8_ps(z, 1));
@@ -163,21 +164,21 @@ static inline __m256i EMU_H(sixteen)(int what, __m256i a, __m256i b, __m256i c)
         _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1));
 }
 
-#define VECTOR_HALF(name, what)                                                \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        lane_u32 *d = EMU_AT(lane_u32, op->d);                                 \
-        const lane_u32 *a = EMU_AT(lane_u32, op->a),                           \
-                       *b = EMU_AT(lane_u32, op->b),                           \
-                       *c = EMU_AT(lane_u32, op->c);                           \
-        (void)w;                                                               \
-        for (int i = 0; i < 32; i += 8) {                                      \
-            __m256i v = EMU_H(sixteen)(                                        \
-                EMU_H(what), _mm256_loadu_si256((const void *)(a + i)),        \
-                _mm256_loadu_si256((const void *)(b + i)),                     \
-                _mm256_loadu_si256((const void *)(c + i)));                    \
-            _mm256_mask_storeu_epi32(d + i, (__mmask8)(m >> i), v);            \
-        }                                                                      \
+#define VECTOR_HALF(name, what)                                         \
+    void EMU_H(name)(EMU_ARGUMENTS)                                     \
+    {                                                                   \
+        lane_u32 *d = EMU_AT(lane_u32, op->d);                          \
+        const lane_u32 *a = EMU_AT(lane_u32, op->a),                    \
+                       *b = EMU_AT(lane_u32, op->b),                    \
+                       *c = EMU_AT(lane_u32, op->c);                    \
+        (void)w;                                                        \
+        for (int i = 0; i < 32; i += 8) {                               \
+            __m256i v = EMU_H(sixteen)(                                 \
+                EMU_H(what), _mm256_loadu_si256((const void *)(a + i)), \
+                _mm256_loadu_si256((const void *)(b + i)),              \
+                _mm256_loadu_si256((const void *)(c + i)));             \
+            _mm256_mask_storeu_epi32(d + i, (__mmask8)(m >> i), v);     \
+        }                                                               \
     }
 
 #elif EMU_ISA_LEVEL >= 3
@@ -185,36 +186,36 @@ static inline __m256i EMU_H(sixteen)(int what, __m256i a, __m256i b, __m256i c)
 static inline __m128i EMU_H(narrow)(__m256 v)
 {
     __m256 none = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);
-    v = _mm256_blendv_ps(
-        v, _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff)), none);
+    v = _mm256_blendv_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff)),
+                         none);
     return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
 }
 
-#define VECTOR_HALF(name, what)                                                \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        lane_u32 *d = EMU_AT(lane_u32, op->d);                                 \
-        const lane_u32 *a = EMU_AT(lane_u32, op->a),                           \
-                       *b = EMU_AT(lane_u32, op->b),                           \
-                       *c = EMU_AT(lane_u32, op->c);                           \
-        uint32_t t[32];                                                        \
-        (void)w;                                                               \
-        if (EMU_H(what) == EMU_H(FMA)) {                                       \
-            for (int i = 0; i < 32; i++)                                       \
-                t[i] = EMU_H(pair_fma)(a[i], b[i], c[i]);                      \
-        } else {                                                               \
-            for (int i = 0; i < 32; i += 4) {                                  \
-                __m256 x = _mm256_cvtph_ps(                                    \
-                    _mm_loadu_si128((const void *)(a + i)));                   \
-                __m256 y = _mm256_cvtph_ps(                                    \
-                    _mm_loadu_si128((const void *)(b + i)));                   \
-                __m256 v = EMU_H(what) == EMU_H(ADD)   ? _mm256_add_ps(x, y)   \
-                           : EMU_H(what) == EMU_H(SUB) ? _mm256_sub_ps(x, y)   \
-                                                       : _mm256_mul_ps(x, y);  \
-                _mm_storeu_si128((void *)(t + i), EMU_H(narrow)(v));           \
-            }                                                                  \
-        }                                                                      \
-        EMU_EACH(d[i] = t[i]);                                                 \
+#define VECTOR_HALF(name, what)                                               \
+    void EMU_H(name)(EMU_ARGUMENTS)                                           \
+    {                                                                         \
+        lane_u32 *d = EMU_AT(lane_u32, op->d);                                \
+        const lane_u32 *a = EMU_AT(lane_u32, op->a),                          \
+                       *b = EMU_AT(lane_u32, op->b),                          \
+                       *c = EMU_AT(lane_u32, op->c);                          \
+        uint32_t t[32];                                                       \
+        (void)w;                                                              \
+        if (EMU_H(what) == EMU_H(FMA)) {                                      \
+            for (int i = 0; i < 32; i++)                                      \
+                t[i] = EMU_H(pair_fma)(a[i], b[i], c[i]);                     \
+        } else {                                                              \
+            for (int i = 0; i < 32; i += 4) {                                 \
+                __m256 x =                                                    \
+                    _mm256_cvtph_ps(_mm_loadu_si128((const void *)(a + i)));  \
+                __m256 y =                                                    \
+                    _mm256_cvtph_ps(_mm_loadu_si128((const void *)(b + i)));  \
+                __m256 v = EMU_H(what) == EMU_H(ADD)   ? _mm256_add_ps(x, y)  \
+                           : EMU_H(what) == EMU_H(SUB) ? _mm256_sub_ps(x, y)  \
+                                                       : _mm256_mul_ps(x, y); \
+                _mm_storeu_si128((void *)(t + i), EMU_H(narrow)(v));          \
+            }                                                                 \
+        }                                                                     \
+        EMU_EACH(d[i] = t[i]);                                                \
     }
 
 static inline uint32_t EMU_H(pair_fma)(uint32_t a, uint32_t b, uint32_t c)
@@ -225,10 +226,8 @@ static inline uint32_t EMU_H(pair_fma)(uint32_t a, uint32_t b, uint32_t c)
     __m128d exact =
         _mm_fmadd_pd(_mm_cvtps_pd(x), _mm_cvtps_pd(y), _mm_cvtps_pd(z));
     float low = emu_odd_float(_mm_cvtsd_f64(exact));
-    float high =
-        emu_odd_float(_mm_cvtsd_f64(_mm_unpackhi_pd(exact, exact)));
-    return tsr__float_to_half(low) |
-           (uint32_t)tsr__float_to_half(high) << 16;
+    float high = emu_odd_float(_mm_cvtsd_f64(_mm_unpackhi_pd(exact, exact)));
+    return tsr__float_to_half(low) | (uint32_t)tsr__float_to_half(high) << 16;
 }
 
 #else
@@ -247,7 +246,8 @@ VECTOR_HALF(hfma_f16, FMA)
 VECTOR_HALF(hfma_f16x2, FMA)
 #undef VECTOR_HALF
 
-/* -- minimum, maximum, sign ------------------------------------------------------
+/* -- minimum, maximum, sign
+ * ------------------------------------------------------
  */
 
 /* Sign and magnitude to an integer in the order of the floats. */
@@ -289,9 +289,9 @@ static inline uint16_t EMU_H(sign)(uint16_t v, int flags, int negate, int bf)
 #define ORDERED(name, bf, is_pair, larger)                                     \
     EMU_BINARY(name, lane_u32, lane_u32, lane_u32,                             \
                EMU_H(order)((uint16_t)x, (uint16_t)y, op->flags, larger, bf) | \
-                   (is_pair ? (uint32_t)EMU_H(order)(                          \
-                                  (uint16_t)(x >> 16), (uint16_t)(y >> 16),    \
-                                  op->flags, larger, bf)                       \
+                   (is_pair ? (uint32_t)EMU_H(order)((uint16_t)(x >> 16),      \
+                                                     (uint16_t)(y >> 16),      \
+                                                     op->flags, larger, bf)    \
                                   << 16                                        \
                             : 0))
 
@@ -304,14 +304,13 @@ ORDERED(hmax_f16x2, 0, 1, 1)
 ORDERED(hmax_bf16, 1, 0, 1)
 ORDERED(hmax_bf16x2, 1, 1, 1)
 
-#define SIGNED(name, bf, is_pair, negate)                                      \
-    EMU_UNARY(                                                                 \
-        name, lane_u32, lane_u32,                                              \
-        EMU_H(sign)((uint16_t)x, op->flags, negate, bf) |                      \
-            (is_pair ? (uint32_t)EMU_H(sign)((uint16_t)(x >> 16), op->flags,   \
-                                             negate, bf)                       \
-                           << 16                                               \
-                     : 0))
+#define SIGNED(name, bf, is_pair, negate)                                 \
+    EMU_UNARY(name, lane_u32, lane_u32,                                   \
+              EMU_H(sign)((uint16_t)x, op->flags, negate, bf) |           \
+                  (is_pair ? (uint32_t)EMU_H(sign)((uint16_t)(x >> 16),   \
+                                                   op->flags, negate, bf) \
+                                 << 16                                    \
+                           : 0))
 
 SIGNED(habs_f16, 0, 0, 0)
 SIGNED(habs_f16x2, 0, 1, 0)

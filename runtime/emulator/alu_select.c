@@ -20,20 +20,19 @@ static inline uint32_t EMU_H(gather_bits)(const unsigned char truth[32])
         uint64_t eight = 0;
         for (int j = 0; j < 8; j++)
             eight |= (uint64_t)truth[8 * k + j] << 8 * j;
-        bits |= (uint32_t)(eight * UINT64_C(0x0102040810204080) >> 56)
-                << 8 * k;
+        bits |= (uint32_t)(eight * UINT64_C(0x0102040810204080) >> 56) << 8 * k;
     }
     return bits;
 }
 
-#define COMPARE_LOOP(condition)                                                \
-    EMU_LANES truth[i] = (unsigned char)(condition);                           \
+#define COMPARE_LOOP(condition)                      \
+    EMU_LANES truth[i] = (unsigned char)(condition); \
     break
 
 /* Ordered and unordered forms give the same code for integers. */
 #define COMPARE(name, type, cast)                                              \
-    static inline uint32_t EMU_H(compare_##name)(                              \
-        const type *a, const type *b, int what)                                \
+    static inline uint32_t EMU_H(compare_##name)(const type *a, const type *b, \
+                                                 int what)                     \
     {                                                                          \
         unsigned char truth[32];                                               \
         switch (what) {                                                        \
@@ -59,8 +58,8 @@ COMPARE(s16, lane_u32, int16_t)
 #if EMU_ISA_LEVEL >= 4
 
 #define VECTOR(name, type, load, compare, step)                                \
-    static inline uint32_t EMU_H(compare_##name)(                              \
-        const type *a, const type *b, int what)                                \
+    static inline uint32_t EMU_H(compare_##name)(const type *a, const type *b, \
+                                                 int what)                     \
     {                                                                          \
         uint32_t bits = 0;                                                     \
         for (int i = 0; i < 32; i += step) {                                   \
@@ -107,23 +106,23 @@ COMPARE(s64, lane_s64, int64_t)
 
 /* Floats: an unordered form is true when either side is NaN. */
 #define COMPARE_FLOAT(name, type, value_type, READ)                            \
-    static inline uint32_t EMU_H(compare_##name)(                              \
-        const type *a, const type *b, int what, int flush)                     \
+    static inline uint32_t EMU_H(compare_##name)(const type *a, const type *b, \
+                                                 int what, int flush)          \
     {                                                                          \
         unsigned char truth[32];                                               \
         EMU_LANES                                                              \
         {                                                                      \
             value_type x = READ(a[i], flush), y = READ(b[i], flush);           \
-            int less = x < y, more = x > y, same = x == y;                     \
+            int less = x<y, more = x> y, same = x == y;                        \
             truth[i] = (unsigned char)(same | less << 1 | more << 2 |          \
                                        (!(less | more | same)) << 3);          \
         }                                                                      \
         /* which of equal, less, more, unordered make it true */               \
         static const unsigned char want[] = {                                  \
-            [EMU_EQ] = 1,  [EMU_NE] = 6,  [EMU_LT] = 2,   [EMU_LE] = 3,        \
-            [EMU_GT] = 4,  [EMU_GE] = 5,  [EMU_EQU] = 9,  [EMU_NEU] = 14,      \
+            [EMU_EQ] = 1,   [EMU_NE] = 6,   [EMU_LT] = 2,   [EMU_LE] = 3,      \
+            [EMU_GT] = 4,   [EMU_GE] = 5,   [EMU_EQU] = 9,  [EMU_NEU] = 14,    \
             [EMU_LTU] = 10, [EMU_LEU] = 11, [EMU_GTU] = 12, [EMU_GEU] = 13,    \
-            [EMU_NUM] = 7, [EMU_ISNAN] = 8};                                   \
+            [EMU_NUM] = 7,  [EMU_ISNAN] = 8};                                  \
         EMU_LANES truth[i] = (truth[i] & want[what]) != 0;                     \
         return EMU_H(gather_bits)(truth);                                      \
     }
@@ -168,10 +167,11 @@ COMPARE_FLOAT(f16high, lane_u32, float, EMU_H(read_f16high))
 COMPARE_FLOAT(bf16, lane_u32, float, EMU_H(read_bf16))
 COMPARE_FLOAT(bf16high, lane_u32, float, EMU_H(read_bf16high))
 
-/* -- setp -------------------------------------------------------------------- */
+/* -- setp --------------------------------------------------------------------
+ */
 
-static inline uint32_t EMU_H(combine)(unsigned char *r,
-                                      const struct emu_op *op, uint32_t bits)
+static inline uint32_t EMU_H(combine)(unsigned char *r, const struct emu_op *op,
+                                      uint32_t bits)
 {
     uint32_t c = *EMU_AT(lane_u32, op->c) ^ (op->z ? EMU_ALL : 0);
     switch (op->y) {
@@ -202,16 +202,16 @@ static inline void EMU_H(setp)(unsigned char *r, const struct emu_op *op,
         EMU_H(write)(r, op->e, second, m);
 }
 
-#define FLUSH , op->flags & EMU_FTZ
-#define SETP(name, type, flush)                                                \
-    void EMU_H(setp_##name)(EMU_ARGUMENTS)                                     \
-    {                                                                          \
-        (void)w;                                                               \
-        EMU_H(setp)(r, op,                                                     \
-                    EMU_H(compare_##name)(EMU_AT(const type, op->a),           \
-                                          EMU_AT(const type, op->b),           \
-                                          op->x flush),                        \
-                    m);                                                        \
+#define FLUSH , op->flags &EMU_FTZ
+#define SETP(name, type, flush)                                         \
+    void EMU_H(setp_##name)(EMU_ARGUMENTS)                              \
+    {                                                                   \
+        (void)w;                                                        \
+        EMU_H(setp)                                                     \
+        (r, op,                                                         \
+         EMU_H(compare_##name)(EMU_AT(const type, op->a),               \
+                               EMU_AT(const type, op->b), op->x flush), \
+         m);                                                            \
     }
 
 SETP(u16, lane_u32, )
@@ -226,47 +226,47 @@ SETP(f16, lane_u32, FLUSH)
 SETP(bf16, lane_u32, FLUSH)
 
 /* f16x2: d is the comparison of the low halves, e that of the high ones. */
-#define SETP_PAIR(name, half)                                                  \
-    void EMU_H(setp_##name)(EMU_ARGUMENTS)                                     \
-    {                                                                          \
-        const lane_u32 *a = EMU_AT(lane_u32, op->a),                           \
-                       *b = EMU_AT(lane_u32, op->b);                           \
-        int flush = op->flags & EMU_FTZ;                                       \
-        uint32_t low = EMU_H(compare_##half)(a, b, op->x, flush);              \
-        uint32_t high = EMU_H(compare_##half##high)(a, b, op->x, flush);       \
-        (void)w;                                                               \
-        low = EMU_H(combine)(r, op, low);                                      \
-        high = EMU_H(combine)(r, op, high);                                    \
-        EMU_H(write)(r, op->d, low, m);                                        \
-        if (op->n)                                                             \
-            EMU_H(write)(r, op->e, high, m);                                   \
+#define SETP_PAIR(name, half)                                            \
+    void EMU_H(setp_##name)(EMU_ARGUMENTS)                               \
+    {                                                                    \
+        const lane_u32 *a = EMU_AT(lane_u32, op->a),                     \
+                       *b = EMU_AT(lane_u32, op->b);                     \
+        int flush = op->flags & EMU_FTZ;                                 \
+        uint32_t low = EMU_H(compare_##half)(a, b, op->x, flush);        \
+        uint32_t high = EMU_H(compare_##half##high)(a, b, op->x, flush); \
+        (void)w;                                                         \
+        low = EMU_H(combine)(r, op, low);                                \
+        high = EMU_H(combine)(r, op, high);                              \
+        EMU_H(write)(r, op->d, low, m);                                  \
+        if (op->n)                                                       \
+            EMU_H(write)(r, op->e, high, m);                             \
     }
 
 SETP_PAIR(f16x2, f16)
 SETP_PAIR(bf16x2, bf16)
 
-/* -- set ---------------------------------------------------------------------- */
+/* -- set ----------------------------------------------------------------------
+ */
 
 static inline void EMU_H(set)(unsigned char *r, const struct emu_op *op,
                               uint32_t bits, uint32_t m)
 {
-    static const uint32_t one[] = {EMU_ALL, 0x3f800000, 0x3c00, 0x3f80,
-                                   0xffff};
+    static const uint32_t one[] = {EMU_ALL, 0x3f800000, 0x3c00, 0x3f80, 0xffff};
     lane_u32 *d = EMU_AT(lane_u32, op->d);
     bits = EMU_H(combine)(r, op, bits);
     uint32_t value = one[op->n];
     EMU_EACH(d[i] = bits >> i & 1 ? value : 0);
 }
 
-#define SET(name, type, flush)                                                 \
-    void EMU_H(set_##name)(EMU_ARGUMENTS)                                      \
-    {                                                                          \
-        (void)w;                                                               \
-        EMU_H(set)(r, op,                                                      \
-                   EMU_H(compare_##name)(EMU_AT(const type, op->a),            \
-                                         EMU_AT(const type, op->b),            \
-                                         op->x flush),                         \
-                   m);                                                         \
+#define SET(name, type, flush)                                          \
+    void EMU_H(set_##name)(EMU_ARGUMENTS)                               \
+    {                                                                   \
+        (void)w;                                                        \
+        EMU_H(set)                                                      \
+        (r, op,                                                         \
+         EMU_H(compare_##name)(EMU_AT(const type, op->a),               \
+                               EMU_AT(const type, op->b), op->x flush), \
+         m);                                                            \
     }
 
 SET(u16, lane_u32, )
@@ -280,38 +280,39 @@ SET(f64, lane_f64, FLUSH)
 SET(f16, lane_u32, FLUSH)
 SET(bf16, lane_u32, FLUSH)
 
-#define SET_PAIR(name, half)                                                   \
-    void EMU_H(set_##name)(EMU_ARGUMENTS)                                      \
-    {                                                                          \
-        static const uint32_t one[] = {0xffff, 0, 0x3c00, 0x3f80, 0xffff};     \
-        const lane_u32 *a = EMU_AT(lane_u32, op->a),                           \
-                       *b = EMU_AT(lane_u32, op->b);                           \
-        lane_u32 *d = EMU_AT(lane_u32, op->d);                                 \
-        int flush = op->flags & EMU_FTZ;                                       \
-        uint32_t low = EMU_H(combine)(                                         \
-            r, op, EMU_H(compare_##half)(a, b, op->x, flush));                 \
-        uint32_t high = EMU_H(combine)(                                        \
-            r, op, EMU_H(compare_##half##high)(a, b, op->x, flush));           \
-        uint32_t value = one[op->n];                                           \
-        (void)w;                                                               \
-        EMU_EACH(d[i] = (low >> i & 1 ? value : 0) |                           \
-                        (high >> i & 1 ? value << 16 : 0));                    \
+#define SET_PAIR(name, half)                                                  \
+    void EMU_H(set_##name)(EMU_ARGUMENTS)                                     \
+    {                                                                         \
+        static const uint32_t one[] = {0xffff, 0, 0x3c00, 0x3f80, 0xffff};    \
+        const lane_u32 *a = EMU_AT(lane_u32, op->a),                          \
+                       *b = EMU_AT(lane_u32, op->b);                          \
+        lane_u32 *d = EMU_AT(lane_u32, op->d);                                \
+        int flush = op->flags & EMU_FTZ;                                      \
+        uint32_t low =                                                        \
+            EMU_H(combine)(r, op, EMU_H(compare_##half)(a, b, op->x, flush)); \
+        uint32_t high = EMU_H(combine)(                                       \
+            r, op, EMU_H(compare_##half##high)(a, b, op->x, flush));          \
+        uint32_t value = one[op->n];                                          \
+        (void)w;                                                              \
+        EMU_EACH(d[i] = (low >> i & 1 ? value : 0) |                          \
+                        (high >> i & 1 ? value << 16 : 0));                   \
     }
 
 SET_PAIR(f16x2, f16)
 SET_PAIR(bf16x2, bf16)
 
-/* -- selection -------------------------------------------------------------------
+/* -- selection
+ * -------------------------------------------------------------------
  */
 
-#define SELP(name, type)                                                       \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        type *d = EMU_AT(type, op->d);                                         \
-        const type *a = EMU_AT(type, op->a), *b = EMU_AT(type, op->b);         \
-        uint32_t p = *EMU_AT(lane_u32, op->c) ^ (op->z ? EMU_ALL : 0);         \
-        (void)w;                                                               \
-        EMU_EACH(d[i] = p >> i & 1 ? a[i] : b[i]);                             \
+#define SELP(name, type)                                               \
+    void EMU_H(name)(EMU_ARGUMENTS)                                    \
+    {                                                                  \
+        type *d = EMU_AT(type, op->d);                                 \
+        const type *a = EMU_AT(type, op->a), *b = EMU_AT(type, op->b); \
+        uint32_t p = *EMU_AT(lane_u32, op->c) ^ (op->z ? EMU_ALL : 0); \
+        (void)w;                                                       \
+        EMU_EACH(d[i] = p >> i & 1 ? a[i] : b[i]);                     \
     }
 
 SELP(selp_b32, lane_u32)
@@ -323,9 +324,9 @@ EMU_TERNARY(slct_b32_s32, lane_u32, lane_u32, lane_u32, lane_s32,
 EMU_TERNARY(slct_b64_s32, lane_u64, lane_u64, lane_u64, lane_s32,
             z >= 0 ? x : y)
 EMU_TERNARY(slct_b32_f32, lane_u32, lane_u32, lane_u32, lane_f32,
-            EMU_H(read_f32)(z, op->flags & EMU_FTZ) >= 0 ? x : y)
+            EMU_H(read_f32)(z, op->flags &EMU_FTZ) >= 0 ? x : y)
 EMU_TERNARY(slct_b64_f32, lane_u64, lane_u64, lane_u64, lane_f32,
-            EMU_H(read_f32)(z, op->flags & EMU_FTZ) >= 0 ? x : y)
+            EMU_H(read_f32)(z, op->flags &EMU_FTZ) >= 0 ? x : y)
 
 /* testp. x: 0 finite, 1 infinite, 2 number, 3 notanumber, 4 normal,
 ** 5 subnormal. Zero counts as normal. */
@@ -376,16 +377,17 @@ void EMU_H(testp_f64)(EMU_ARGUMENTS)
     EMU_H(write)(r, op->d, bits, m);
 }
 
-/* -- predicates: x, y say that the sources are negated --------------------------
+/* -- predicates: x, y say that the sources are negated
+ * --------------------------
  */
 
-#define PREDICATE(name, expression)                                            \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        uint32_t p = *EMU_AT(lane_u32, op->a) ^ (op->x ? EMU_ALL : 0);         \
-        uint32_t q = *EMU_AT(lane_u32, op->b) ^ (op->y ? EMU_ALL : 0);         \
-        (void)w, (void)q;                                                      \
-        EMU_H(write)(r, op->d, expression, m);                                 \
+#define PREDICATE(name, expression)                                    \
+    void EMU_H(name)(EMU_ARGUMENTS)                                    \
+    {                                                                  \
+        uint32_t p = *EMU_AT(lane_u32, op->a) ^ (op->x ? EMU_ALL : 0); \
+        uint32_t q = *EMU_AT(lane_u32, op->b) ^ (op->y ? EMU_ALL : 0); \
+        (void)w, (void)q;                                              \
+        EMU_H(write)(r, op->d, expression, m);                         \
     }
 
 PREDICATE(mov_pred, p)

@@ -126,15 +126,14 @@ static uint64_t apply(const struct emu_op *op, uint64_t old, uint64_t b,
     }
 }
 
-#define EXCHANGE(type)                                                         \
-    do {                                                                       \
-        type *cell = at, old = __atomic_load_n(cell, __ATOMIC_SEQ_CST), next;  \
-        do                                                                     \
-            next = (type)apply(op, old, (type)b, (type)c);                     \
-        while (!__atomic_compare_exchange_n(cell, &old, next, 0,               \
-                                            __ATOMIC_SEQ_CST,                  \
-                                            __ATOMIC_SEQ_CST));                \
-        return old;                                                            \
+#define EXCHANGE(type)                                                        \
+    do {                                                                      \
+        type *cell = at, old = __atomic_load_n(cell, __ATOMIC_SEQ_CST), next; \
+        do                                                                    \
+            next = (type)apply(op, old, (type)b, (type)c);                    \
+        while (!__atomic_compare_exchange_n(                                  \
+            cell, &old, next, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));        \
+        return old;                                                           \
     } while (0)
 
 static uint64_t exchange(const struct emu_op *op, void *at, uint64_t b,
@@ -203,8 +202,7 @@ void emu_h_atom(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
 {
     uint64_t address[32], offset[32];
     if (op->flags & EMU_WIDE_BASE)
-        EMU_LANES address[i] =
-            EMU_AT(const lane_u64, op->a)[i] + op->immediate;
+        EMU_LANES address[i] = EMU_AT(const lane_u64, op->a)[i] + op->immediate;
     else
         EMU_LANES address[i] = (uint32_t)(EMU_AT(const lane_u32, op->a)[i] +
                                           (uint32_t)op->immediate);

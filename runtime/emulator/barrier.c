@@ -51,8 +51,8 @@ static void write_result(unsigned char *r, const struct emu_op *op,
                 d[i] = barrier->votes;
         return;
     }
-    uint32_t value = op->y == 1 ? barrier->votes == barrier->voters
-                                : barrier->votes != 0;
+    uint32_t value =
+        op->y == 1 ? barrier->votes == barrier->voters : barrier->votes != 0;
     lane_u32 *p = EMU_AT(lane_u32, op->d);
     *p = value ? *p | m : *p & ~m;
 }
@@ -86,13 +86,12 @@ static void check_complete(struct emu_block *block, uint32_t id)
         complete(block, id);
 }
 
-static int is_wrong(struct emu_warp *warp, const struct emu_op *op,
-                    uint32_t id, uint32_t count, uint32_t m)
+static int is_wrong(struct emu_warp *warp, const struct emu_op *op, uint32_t id,
+                    uint32_t count, uint32_t m)
 {
     if (id >= EMU_BARRIERS) {
         emu_fault(warp, op, EMU_BARRIER, m, 0,
-                  "barrier %u does not exist: there are %d", id,
-                  EMU_BARRIERS);
+                  "barrier %u does not exist: there are %d", id, EMU_BARRIERS);
         return 1;
     }
     if (op->n && (count == 0 || count % 32)) {

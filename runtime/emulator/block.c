@@ -39,7 +39,8 @@ void emu_block_stop(struct emu_block *block)
         ;
 }
 
-/* -- life ------------------------------------------------------------------------ */
+/* -- life
+ * ------------------------------------------------------------------------ */
 
 int emu_block_open(struct emu_block *block, struct emu_worker *worker)
 {
@@ -117,8 +118,8 @@ int emu_block_begin(struct emu_block *block, uint64_t linear)
         warp->live = warp->full;
         warp->frame = warp->bottom;
         warp->fragment_count = 1;
-        warp->fragment[0] = (struct emu_fragment){.frame = warp->bottom,
-                                                  .mask = warp->full};
+        warp->fragment[0] =
+            (struct emu_fragment){.frame = warp->bottom, .mask = warp->full};
         warp->random = block->random + i;
         emu_async_clear(&warp->async);
         emu_frame_fill(warp, warp->bottom);
@@ -128,7 +129,8 @@ int emu_block_begin(struct emu_block *block, uint64_t linear)
                                   &block->hazards, NULL);
 }
 
-/* -- when nothing moves ------------------------------------------------------------
+/* -- when nothing moves
+ * ------------------------------------------------------------
  */
 
 static void describe_warp(struct tsr_buffer *text, const struct emu_warp *warp)
@@ -198,7 +200,8 @@ static void report_state(struct emu_block *block, enum emu_finding_kind kind,
     emu_block_stop(block);
 }
 
-/* -- rounds ------------------------------------------------------------------------ */
+/* -- rounds
+ * ------------------------------------------------------------------------ */
 
 /* Warps in order, or shuffled with a seed. */
 static void warp_order(struct emu_block *block, uint8_t order[EMU_MAX_WARPS])

@@ -12,9 +12,9 @@
 ** are found at the access instead, with hazard_is_before letting pass what a
 ** hand-shake has put in order.
 **
-** A page is 4 KiB of guest memory. Its granule is the widest that all accesses
-** to the page so far are made of (16 bytes, down to 1), and only classes that
-** occurred have keys.
+** A page is 16 KiB of guest memory. Its granule is the widest that all accesses
+** to the page so far are made of (from the whole page down to a byte), and only
+** classes that occurred have keys.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@
 #include "runtime/emulator/hazard_state.h"
 
 enum {
-    PAGE_SHIFT = 12,
+    PAGE_SHIFT = 14,
     PAGE = 1 << PAGE_SHIFT,
     MAX_EPOCH = 255,
 };
@@ -137,14 +137,15 @@ static struct hazard_page *make_page(struct hazard_shadow *shadow,
 static struct hazard_page *take_page(struct hazard_shadow *shadow,
                                      uint64_t number, uint32_t shift)
 {
-    if (shadow->last && shadow->last->number == number)
-        return shadow->last;
+    struct hazard_page **recent = &shadow->recent[number % HAZARD_RECENT];
+    if (*recent && (*recent)->number == number)
+        return *recent;
     struct hazard_page *page =
         shadow->slots ? *find_slot(shadow, number) : NULL;
     if (!page)
         page = make_page(shadow, number, shift);
     if (page)
-        shadow->last = page;
+        *recent = page;
     return page;
 }
 
@@ -357,23 +358,36 @@ static void visit_range(const struct visit *v, uint64_t address, uint64_t end)
     }
 }
 
-/* Lanes next to each other make one range, lanes at one address too. */
+/* The widest granule that the bytes [begin, end) are made of whole. */
+static void visit_run(struct visit *v, uint64_t begin, uint64_t end)
+{
+    if (begin == end)
+        return;
+    v->shift = (uint32_t)__builtin_ctzll(begin | end | PAGE);
+    visit_range(v, begin, end);
+}
+
+/* Lanes next to each other make one run, lanes at one address too. */
 static void visit_lanes(struct visit *v)
 {
     const struct emu_access *access = v->access;
     uint64_t begin = 0, end = 0;
+    if (hazard_is_row(access)) {
+        visit_run(v, access->address[0],
+                  access->address[0] + 32 * (uint64_t)access->bytes);
+        return;
+    }
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
         uint64_t address = access->address[__builtin_ctz(rest)];
         if (end && address == end) {
             end += access->bytes;
         } else if (!end || address + access->bytes != end) {
-            visit_range(v, begin, end);
+            visit_run(v, begin, end);
             begin = address;
             end = address + access->bytes;
-            v->shift = (uint32_t)__builtin_ctzll(address | access->bytes | 16);
         }
     }
-    visit_range(v, begin, end);
+    visit_run(v, begin, end);
 }
 
 void emu_hazard_global(struct emu_hazard_block *block,

@@ -32,7 +32,8 @@ static inline int32_t EMU_H(nearest)(float v)
 
 EMU_UNARY(cvt_s32_f32_rni, lane_s32, lane_f32, EMU_H(nearest)(x))
 
-/* -- halves -------------------------------------------------------------------- */
+/* -- halves
+ * -------------------------------------------------------------------- */
 
 static inline float EMU_H(widen)(uint32_t half)
 {
@@ -83,9 +84,8 @@ void EMU_H(cvt_f16x2_f32)(EMU_ARGUMENTS)
     (void)w;
     for (int i = 0; i < 32; i += 16) {
         __m512i high = _mm512_slli_epi32(EMU_H(to_half)(a + i), 16);
-        _mm512_mask_storeu_epi32(
-            d + i, (__mmask16)(m >> i),
-            _mm512_or_si512(high, EMU_H(to_half)(b + i)));
+        _mm512_mask_storeu_epi32(d + i, (__mmask16)(m >> i),
+                                 _mm512_or_si512(high, EMU_H(to_half)(b + i)));
     }
 }
 
@@ -104,7 +104,8 @@ EMU_UNARY(cvt_bf16_f32, lane_u32, lane_f32, tsr__float_to_bfloat(x))
 EMU_BINARY(cvt_bf16x2_f32, lane_u32, lane_f32, lane_f32,
            (uint32_t)tsr__float_to_bfloat(x) << 16 | tsr__float_to_bfloat(y))
 
-/* -- integers ------------------------------------------------------------------- */
+/* -- integers
+ * ------------------------------------------------------------------- */
 
 /* Sign- or zero-extends the low bits of a slot. */
 static inline int64_t EMU_H(load)(const unsigned char *r, uint32_t offset,
@@ -220,7 +221,8 @@ void EMU_H(cvt_integer)(EMU_ARGUMENTS)
     }
 }
 
-/* -- floats ---------------------------------------------------------------------- */
+/* -- floats
+ * ---------------------------------------------------------------------- */
 
 static inline struct emu_format EMU_H(format)(int type)
 {
@@ -280,8 +282,7 @@ static inline uint64_t EMU_H(to_integer)(struct emu_number v,
     int bits = EMU_H(bits)(op->y);
     if (v.is_nan) /* what the hardware gives */
         return op->x == PTX_F64 || bits == 64 ? UINT64_C(1) << (bits - 1) : 0;
-    uint64_t t =
-        emu_number_integer(v, bits, EMU_H(is_signed)(op->y), op->z);
+    uint64_t t = emu_number_integer(v, bits, EMU_H(is_signed)(op->y), op->z);
     return EMU_H(narrow)(t, op->y);
 }
 
@@ -347,8 +348,7 @@ static inline uint64_t EMU_H(pair_part)(const struct emu_op *op, uint64_t bits,
     if (v.is_nan && op->y == EMU_E5M2)
         return 0x7f;
     return emu_number_write(
-        v, to, op->z,
-        eight || op->flags & EMU_SAT ? EMU_ROUND_SATFINITE : 0);
+        v, to, op->z, eight || op->flags & EMU_SAT ? EMU_ROUND_SATFINITE : 0);
 }
 
 void EMU_H(cvt_pair)(EMU_ARGUMENTS)
@@ -356,8 +356,8 @@ void EMU_H(cvt_pair)(EMU_ARGUMENTS)
     lane_u32 *d = EMU_AT(lane_u32, op->d);
     const lane_u32 *a = EMU_AT(lane_u32, op->a), *b = EMU_AT(lane_u32, op->b);
     int shift = op->y >= EMU_E4M3 ? 8 : 16;
-    struct emu_format from = EMU_H(pair_format)(
-        op->x == PTX_F16X2 ? PTX_F16 : op->x);
+    struct emu_format from =
+        EMU_H(pair_format)(op->x == PTX_F16X2 ? PTX_F16 : op->x);
     (void)w;
     for (int i = 0; i < 32; i++) {
         if (!(m >> i & 1))
@@ -384,10 +384,10 @@ void EMU_H(cvt_pack)(EMU_ARGUMENTS)
     for (int i = 0; i < 32; i++) {
         if (!(m >> i & 1))
             continue;
-        uint64_t high = EMU_H(clamp)(EMU_H(load)(r, op->a, i, op->x), op->x,
-                                     op->y);
-        uint64_t low = EMU_H(clamp)(EMU_H(load)(r, op->b, i, op->x), op->x,
-                                    op->y);
+        uint64_t high =
+            EMU_H(clamp)(EMU_H(load)(r, op->a, i, op->x), op->x, op->y);
+        uint64_t low =
+            EMU_H(clamp)(EMU_H(load)(r, op->b, i, op->x), op->x, op->y);
         uint32_t both =
             ((uint32_t)high & mask) << bits | ((uint32_t)low & mask);
         d[i] = bits == 8 ? (c[i] << 16) | both : both;

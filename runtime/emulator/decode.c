@@ -7,7 +7,8 @@
 
 #include "runtime/base/memory.h"
 
-/* -- finding the row ---------------------------------------------------------------
+/* -- finding the row
+ * ---------------------------------------------------------------
  */
 
 static const struct emu_table *const tables[] = {
@@ -69,7 +70,8 @@ static const struct emu_row *look_up(struct emu_decoder *d,
     return row;
 }
 
-/* -- errors ------------------------------------------------------------------------
+/* -- errors
+ * ------------------------------------------------------------------------
  */
 
 static int fail_at(struct emu_decoder *d, int code, const char *fmt,
@@ -77,8 +79,8 @@ static int fail_at(struct emu_decoder *d, int code, const char *fmt,
 {
     char text[512];
     vsnprintf(text, sizeof text, fmt, args);
-    return TSR_FAIL(d->err, code, "%s:%d: %s: %s", d->module->name,
-                    d->in->line, d->in->opcode, text);
+    return TSR_FAIL(d->err, code, "%s:%d: %s: %s", d->module->name, d->in->line,
+                    d->in->opcode, text);
 }
 
 int emu_refuse(struct emu_decoder *d, const char *fmt, ...)
@@ -101,8 +103,7 @@ int emu_bad(struct emu_decoder *d, const char *fmt, ...)
 
 static int no_memory(struct emu_decoder *d)
 {
-    return TSR_FAIL(d->err, TSR_EMEMORY, "%s: out of memory",
-                    d->module->name);
+    return TSR_FAIL(d->err, TSR_EMEMORY, "%s: out of memory", d->module->name);
 }
 
 int emu_has(const struct emu_decoder *d, const char *word)
@@ -120,7 +121,8 @@ int emu_expect(struct emu_decoder *d, int least, int most)
     return emu_bad(d, "has %d operands, wants %d to %d", count, least, most);
 }
 
-/* -- values ------------------------------------------------------------------------ */
+/* -- values
+ * ------------------------------------------------------------------------ */
 
 enum emu_width emu_width_of(enum ptx_type type)
 {
@@ -249,8 +251,8 @@ int emu_new_pinned(struct emu_decoder *d, enum emu_width width, uint32_t *out)
     return new_value(d, want, out);
 }
 
-int emu_put_constant(struct emu_decoder *d, enum emu_field field,
-                     uint64_t bits, enum emu_width width)
+int emu_put_constant(struct emu_decoder *d, enum emu_field field, uint64_t bits,
+                     enum emu_width width)
 {
     uint32_t value;
     int rc = emu_constant_value(d, bits, width, &value);
@@ -292,7 +294,8 @@ int emu_put_carry(struct emu_decoder *d, enum emu_field field, int reads,
     return emu_put_value(d, field, d->carry, reads, writes);
 }
 
-/* -- operations --------------------------------------------------------------------- */
+/* -- operations
+ * --------------------------------------------------------------------- */
 
 static int grow_ops(struct emu_decoder *d)
 {
@@ -320,15 +323,15 @@ struct emu_op *emu_emit(struct emu_decoder *d, enum emu_handler_id handler)
     d->source[d->op_count] = d->in;
     d->list_of[d->op_count] = UINT32_MAX;
     d->op_count++;
-    int rc = d->in->guard < 0
-                 ? emu_put_constant(d, EMU_FIELD_GUARD, EMU_ALL_LANES,
-                                    EMU_W_PRED)
-                 : emu_put_value(d, EMU_FIELD_GUARD, (uint32_t)d->in->guard, 1,
-                                 0);
+    int rc =
+        d->in->guard < 0
+            ? emu_put_constant(d, EMU_FIELD_GUARD, EMU_ALL_LANES, EMU_W_PRED)
+            : emu_put_value(d, EMU_FIELD_GUARD, (uint32_t)d->in->guard, 1, 0);
     return rc ? NULL : EMU_OP(d);
 }
 
-/* -- the function ------------------------------------------------------------------- */
+/* -- the function
+ * ------------------------------------------------------------------- */
 
 static int decode_instruction(struct emu_decoder *d, struct row_cache *cache)
 {
@@ -368,9 +371,9 @@ static int add_end(struct emu_decoder *d)
         return TSR_EMEMORY;
     EMU_OP(d)->control = EMU_DO_RETURN;
     EMU_OP(d)->flags = EMU_HIDDEN;
-    set_source(d, from, f->instruction_count
-                            ? &f->instructions[f->instruction_count - 1]
-                            : NULL);
+    set_source(d, from,
+               f->instruction_count ? &f->instructions[f->instruction_count - 1]
+                                    : NULL);
     return 0;
 }
 
@@ -418,8 +421,8 @@ static void copy_ranks(struct emu_decoder *d)
     for (size_t i = 0; i < d->op_count; i++) {
         const struct ptx_instruction *in = d->source[i];
         int last = i >= d->op_of[f->instruction_count];
-        uint32_t rank = last || !in ? (uint32_t)f->instruction_count
-                                    : (uint32_t)in->rank;
+        uint32_t rank =
+            last || !in ? (uint32_t)f->instruction_count : (uint32_t)in->rank;
         uint32_t part = 0; /* operations of one instruction stay in order */
         if (i > 0 && d->op[i - 1].rank / RANKS == rank)
             part = d->op[i - 1].rank % RANKS + 1;
@@ -433,16 +436,15 @@ static int walk(struct emu_decoder *d)
     struct row_cache cache = empty;
     const struct ptx_function *f = d->function;
     int rc;
-    d->op_of =
-        tsr__calloc((size_t)f->instruction_count + 1, sizeof *d->op_of);
+    d->op_of = tsr__calloc((size_t)f->instruction_count + 1, sizeof *d->op_of);
     d->value_count = 0;
     if (!d->op_of)
         return no_memory(d);
     for (int i = 0; i < f->register_count; i++) {
         uint32_t ignored;
-        struct emu_value v = {
-            .kind = EMU_REGISTER,
-            .width = (uint8_t)emu_width_of(f->registers[i].type)};
+        struct emu_value v = {.kind = EMU_REGISTER,
+                              .width =
+                                  (uint8_t)emu_width_of(f->registers[i].type)};
         if ((rc = new_value(d, v, &ignored)))
             return rc;
     }

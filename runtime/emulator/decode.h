@@ -48,7 +48,11 @@ struct emu_row {
     int extra;       /* for build */
 };
 
-#define EMU_IDS(...) (const uint16_t[]){__VA_ARGS__}
+#define EMU_IDS(...)   \
+    (const uint16_t[]) \
+    {                  \
+        __VA_ARGS__    \
+    }
 
 struct emu_table {
     const struct emu_row *row;
@@ -58,7 +62,8 @@ struct emu_table {
 extern const struct emu_table emu_table_integer, emu_table_float,
     emu_table_convert, emu_table_memory, emu_table_control, emu_table_warp;
 
-/* -- values ------------------------------------------------------------------ */
+/* -- values ------------------------------------------------------------------
+ */
 
 enum emu_value_kind {
     EMU_REGISTER,
@@ -75,9 +80,9 @@ struct emu_value {
     uint8_t kind;
     uint8_t width;
     uint8_t special;
-    uint8_t blank;   /* must be zero when a frame is made */
-    uint64_t bits;   /* CONSTANT; FILLED with SPECIAL_LOCAL: offset */
-    uint32_t offset; /* in the frame, once slots are given */
+    uint8_t blank;        /* must be zero when a frame is made */
+    uint64_t bits;        /* CONSTANT; FILLED with SPECIAL_LOCAL: offset */
+    uint32_t offset;      /* in the frame, once slots are given */
     uint32_t first, last; /* REGISTER, SCRATCH: life in op indices */
 };
 
@@ -133,13 +138,15 @@ struct emu_decoder {
     struct tsr_error *err;
 };
 
-/* -- pattern.c ---------------------------------------------------------------- */
+/* -- pattern.c ----------------------------------------------------------------
+ */
 
 /* Does the pattern take the modifiers? Fills word[], choice[], places. */
 int emu_pattern_match(struct emu_decoder *d, const char *pattern);
 int emu_print_row(const struct emu_row *row, struct tsr_buffer *out);
 
-/* -- for build functions --------------------------------------------------------- */
+/* -- for build functions
+ * --------------------------------------------------------- */
 
 /* "name:line: opcode: ..."; returns TSR_EUNSUPPORTED. */
 int emu_refuse(struct emu_decoder *d, const char *fmt, ...) TSR_PRINTF(2, 3);
@@ -167,8 +174,8 @@ int emu_put_dest(struct emu_decoder *d, enum emu_field field,
                  const struct ptx_operand *operand, enum ptx_type type);
 int emu_put_source(struct emu_decoder *d, enum emu_field field,
                    const struct ptx_operand *operand, enum ptx_type type);
-int emu_put_constant(struct emu_decoder *d, enum emu_field field,
-                     uint64_t bits, enum emu_width width);
+int emu_put_constant(struct emu_decoder *d, enum emu_field field, uint64_t bits,
+                     enum emu_width width);
 /* `bits`: of EMU_SPECIAL_LOCAL, the offset in the function's locals. */
 int emu_put_special(struct emu_decoder *d, enum emu_field field,
                     enum emu_special special, enum emu_width width,
@@ -203,8 +210,7 @@ struct emu_address {
     int wide;
 };
 int emu_put_address(struct emu_decoder *d, enum emu_field field,
-                    const struct ptx_operand *operand,
-                    struct emu_address *out);
+                    const struct ptx_operand *operand, struct emu_address *out);
 /* Locals of a function: its results, parameters (of a .func), .param and
 ** .local variables. Offset of `want` in them, or -1; all their bytes. */
 int64_t emu_local_layout(const struct ptx_function *f,
@@ -229,7 +235,8 @@ int emu_together(struct emu_decoder *d, int index);
 int emu_put_operands(struct emu_decoder *d, const char *operands);
 int emu_build_simple(struct emu_decoder *d, const struct emu_row *row);
 
-/* -- slots.c ----------------------------------------------------------------------- */
+/* -- slots.c
+ * ----------------------------------------------------------------------- */
 
 /* Marks registers that may be read unset: inserts checks. Then gives values
 ** slots, patches operations, fills in code->image, fill, blank, frame_bytes. */

@@ -103,8 +103,7 @@ static int put_passed(struct emu_decoder *d, const struct ptx_function *callee,
 {
     int rc = emu_put_number(d, (uint32_t)count);
     for (int i = 0; !rc && i < count; i++) {
-        uint32_t inside =
-            (uint32_t)emu_local_layout(callee, &formal[i], NULL);
+        uint32_t inside = (uint32_t)emu_local_layout(callee, &formal[i], NULL);
         rc = emu_put_number(d, is_result ? inside : at[i]);
         if (!rc)
             rc = emu_put_number(d, is_result ? at[i] : inside);
@@ -152,8 +151,8 @@ static int put_call(struct emu_decoder *d, const struct ptx_function *callee,
     op->control = EMU_DO_CALL;
     op->target = (uint32_t)(callee - d->module->ptx->functions);
     emu_begin_list(d);
-    if ((rc = put_passed(d, callee, callee->parameters,
-                         callee->parameter_count, 0, in)) ||
+    if ((rc = put_passed(d, callee, callee->parameters, callee->parameter_count,
+                         0, in)) ||
         (rc = put_passed(d, callee, callee->returns, callee->return_count, 1,
                          out)))
         return rc;
@@ -170,8 +169,7 @@ static int build_call(struct emu_decoder *d, const struct emu_row *row)
     (void)row;
     if (at < in->operand_count && in->operand[at].kind == PTX_OPERAND_LIST)
         results = &in->operand[at++];
-    if (at >= in->operand_count ||
-        in->operand[at].kind != PTX_OPERAND_FUNCTION)
+    if (at >= in->operand_count || in->operand[at].kind != PTX_OPERAND_FUNCTION)
         return emu_refuse(d, "calls through a pointer are not taken");
     const char *name = in->operand[at++].name;
     if (at < in->operand_count && in->operand[at].kind == PTX_OPERAND_LIST)
@@ -207,8 +205,7 @@ static int begin_barrier(struct emu_decoder *d, int what)
         return TSR_EMEMORY;
     op->control = EMU_DO_BARRIER;
     op->x = (uint8_t)what;
-    op->z = (uint8_t)(strcmp(d->in->root, "bar") == 0 ||
-                      emu_has(d, "aligned"));
+    op->z = (uint8_t)(strcmp(d->in->root, "bar") == 0 || emu_has(d, "aligned"));
     return 0;
 }
 
@@ -226,8 +223,7 @@ static int build_bar_red(struct emu_decoder *d, const struct emu_row *row)
 {
     uint8_t negated;
     int rc;
-    if ((rc = emu_expect(d, 3, 4)) ||
-        (rc = begin_barrier(d, EMU_BARRIER_RED)))
+    if ((rc = emu_expect(d, 3, 4)) || (rc = begin_barrier(d, EMU_BARRIER_RED)))
         return rc;
     EMU_OP(d)->y = (uint8_t)(emu_has(d, "popc")  ? 0
                              : emu_has(d, "and") ? 1
@@ -279,8 +275,7 @@ static const struct emu_row rows[] = {
     {"brkpt", "", "", NULL, NULL, build_leave, EMU_DO_TRAP},
     {"nanosleep", "u32", "", NULL, NULL, build_sleep, 0},
     {"pmevent", "mask?", "", NULL, NULL, build_hint, 0},
-    {"griddepcontrol", "launch_dependents|wait", "", NULL, NULL, build_hint,
-     0},
+    {"griddepcontrol", "launch_dependents|wait", "", NULL, NULL, build_hint, 0},
     {"bar", "cta? sync", "", NULL, NULL, build_bar, EMU_BARRIER_SYNC},
     {"bar", "cta? arrive", "", NULL, NULL, build_bar, EMU_BARRIER_ARRIVE},
     {"bar", "cta? red popc u32", "", NULL, NULL, build_bar_red, 0},
@@ -290,8 +285,7 @@ static const struct emu_row rows[] = {
      EMU_BARRIER_SYNC},
     {"barrier", "cta? arrive aligned?", "", NULL, NULL, build_bar,
      EMU_BARRIER_ARRIVE},
-    {"barrier", "cta? red popc aligned? u32", "", NULL, NULL, build_bar_red,
-     0},
+    {"barrier", "cta? red popc aligned? u32", "", NULL, NULL, build_bar_red, 0},
     {"barrier", "cta? red and|or aligned? pred", "", NULL, NULL, build_bar_red,
      0},
 };

@@ -6,19 +6,19 @@
 #define INTEGERS "u8|s8|u16|s16|u32|s32|u64|s64"
 #define FLOATS   "f16|bf16|f32|f64"
 
-/* -- mov ------------------------------------------------------------------------------- */
+/* -- mov
+ * -------------------------------------------------------------------------------
+ */
 
 static int is_moving_special(const char *name, enum emu_handler_id *handler)
 {
     static const struct {
         const char *name;
         enum emu_handler_id handler;
-    } known[] = {{"%clock", EMU_H_clock},
-                 {"%clock_hi", EMU_H_clock_hi},
-                 {"%clock64", EMU_H_clock64},
-                 {"%globaltimer", EMU_H_globaltimer},
-                 {"%globaltimer_lo", EMU_H_clock},
-                 {"%globaltimer_hi", EMU_H_clock_hi}};
+    } known[] = {
+        {"%clock", EMU_H_clock},          {"%clock_hi", EMU_H_clock_hi},
+        {"%clock64", EMU_H_clock64},      {"%globaltimer", EMU_H_globaltimer},
+        {"%globaltimer_lo", EMU_H_clock}, {"%globaltimer_hi", EMU_H_clock_hi}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].name, name) == 0) {
             *handler = known[i].handler;
@@ -146,7 +146,9 @@ static int build_mov_pred(struct emu_decoder *d, const struct emu_row *row)
     return 0;
 }
 
-/* -- cvt -------------------------------------------------------------------------------- */
+/* -- cvt
+ * --------------------------------------------------------------------------------
+ */
 
 /* Mask of what a register of this type holds in its slot. */
 static uint64_t register_mask(enum ptx_type type)
@@ -201,8 +203,7 @@ static enum emu_handler_id pick_integer(const struct emu_decoder *d,
 {
     int to_wide = is_wide_register(d, 0), from_wide = is_wide_register(d, 1);
     int to_bytes = ptx_type_bytes(to), from_bytes = ptx_type_bytes(from);
-    int to_register =
-        ptx_type_bytes(emu_register_type(d, &d->in->operand[0]));
+    int to_register = ptx_type_bytes(emu_register_type(d, &d->in->operand[0]));
     if (emu_has(d, "sat"))
         return EMU_H_cvt_integer;
     if (to_wide && !from_wide && to_bytes == 8 && from_bytes == 4)
@@ -255,7 +256,7 @@ static int build_cvt_integer(struct emu_decoder *d, const struct emu_row *row)
 
 static int rounding_of(const struct emu_decoder *d)
 {
-    static const char *const words[] = {"rz", "rm", "rp", "rna",
+    static const char *const words[] = {"rz",  "rm",  "rp", "rna",
                                         "rzi", "rmi", "rpi"};
     static const int modes[] = {EMU_RZ, EMU_RM, EMU_RP, EMU_RNA,
                                 EMU_RZ, EMU_RM, EMU_RP};
@@ -395,8 +396,7 @@ static const struct emu_row rows[] = {
      build_cvt_eight, 0},
     {"cvt", "rn satfinite relu? e4m3x2|e5m2x2 f16x2", "", NULL, NULL,
      build_cvt_eight, 1},
-    {"cvt", "rn relu? f16x2 e4m3x2|e5m2x2", "", NULL, NULL, build_cvt_eight,
-     2},
+    {"cvt", "rn relu? f16x2 e4m3x2|e5m2x2", "", NULL, NULL, build_cvt_eight, 2},
     {"cvt", "pack sat u16|s16 s32", "", NULL, NULL, build_cvt_pack, 0},
     {"cvt", "pack sat u8|s8 s32 b32", "", NULL, NULL, build_cvt_pack, 1},
 };

@@ -1,26 +1,28 @@
-/* decode_integer.c -- rows of integer, bit, comparison and selection opcodes. */
+/* decode_integer.c -- rows of integer, bit, comparison and selection opcodes.
+ */
 #include <string.h>
 
 #include "runtime/emulator/compare.h"
 #include "runtime/emulator/decode.h"
 
-#define B3(n)  EMU_IDS(EMU_H_##n##_b16, EMU_H_##n##_b32, EMU_H_##n##_b64)
-#define I6(n)                                                                  \
-    EMU_IDS(EMU_H_##n##_u16, EMU_H_##n##_s16, EMU_H_##n##_u32,                 \
+#define B3(n) EMU_IDS(EMU_H_##n##_b16, EMU_H_##n##_b32, EMU_H_##n##_b64)
+#define I6(n)                                                  \
+    EMU_IDS(EMU_H_##n##_u16, EMU_H_##n##_s16, EMU_H_##n##_u32, \
             EMU_H_##n##_s32, EMU_H_##n##_u64, EMU_H_##n##_s64)
-#define BY_SIZE(n)                                                             \
-    EMU_IDS(EMU_H_##n##_b16, EMU_H_##n##_b16, EMU_H_##n##_b32,                 \
+#define BY_SIZE(n)                                             \
+    EMU_IDS(EMU_H_##n##_b16, EMU_H_##n##_b16, EMU_H_##n##_b32, \
             EMU_H_##n##_b32, EMU_H_##n##_b64, EMU_H_##n##_b64)
-#define I4(n)                                                                  \
+#define I4(n) \
     EMU_IDS(EMU_H_##n##_u16, EMU_H_##n##_s16, EMU_H_##n##_u32, EMU_H_##n##_s32)
-#define W4(n)                                                                  \
+#define W4(n) \
     EMU_IDS(EMU_H_##n##_u32, EMU_H_##n##_s32, EMU_H_##n##_u64, EMU_H_##n##_s64)
 #define ONE(n) EMU_IDS(EMU_H_##n)
 
 #define SIX  "u16|s16|u32|s32|u64|s64"
 #define FOUR "u16|s16|u32|s32"
 
-/* -- extended precision ----------------------------------------------------------------
+/* -- extended precision
+ * ----------------------------------------------------------------
  */
 
 /* extra: 1 takes the carry in. */
@@ -48,7 +50,8 @@ static int build_carry(struct emu_decoder *d, const struct emu_row *row)
 #define CARRY(n) EMU_IDS(EMU_H_##n##_b32, EMU_H_##n##_b64)
 #define WIDTHS   "u32|s32|u64|s64|b32|b64"
 
-/* -- rows with a number from a modifier -------------------------------------------------- */
+/* -- rows with a number from a modifier
+ * -------------------------------------------------- */
 
 /* The mode's number goes to x. */
 static int build_mode(struct emu_decoder *d, const struct emu_row *row)
@@ -64,8 +67,7 @@ static int build_mode(struct emu_decoder *d, const struct emu_row *row)
 /* prmt.b32{.mode}: a constant selector is the immediate of a faster form. */
 static int build_prmt(struct emu_decoder *d, const struct emu_row *row)
 {
-    struct emu_op *op =
-        emu_emit(d, d->word[1] ? EMU_H_prmt_mode : EMU_H_prmt);
+    struct emu_op *op = emu_emit(d, d->word[1] ? EMU_H_prmt_mode : EMU_H_prmt);
     if (!op)
         return TSR_EMEMORY;
     op->x = (uint8_t)(d->word[1] ? d->choice[1] : 0);
@@ -135,7 +137,9 @@ static int build_bfind(struct emu_decoder *d, const struct emu_row *row)
     return emu_put_operands(d, "dI aT");
 }
 
-/* -- comparisons --------------------------------------------------------------------------- */
+/* -- comparisons
+ * ---------------------------------------------------------------------------
+ */
 
 #define INTEGER_OPS "eq|ne|lt|le|gt|ge|lo|ls|hi|hs"
 #define FLOAT_OPS   "eq|ne|lt|le|gt|ge|equ|neu|ltu|leu|gtu|geu|num|nan"
@@ -206,9 +210,8 @@ static int build_set(struct emu_decoder *d, const struct emu_row *row)
     static const struct {
         const char *word;
         uint8_t one;
-    } ones[] = {{"u32", 0}, {"s32", 0},  {"f32", 1},   {"f16", 2},
-                {"bf16", 3}, {"u16", 4}, {"s16", 4},   {"f16x2", 2},
-                {"bf16x2", 3}};
+    } ones[] = {{"u32", 0}, {"s32", 0}, {"f32", 1},   {"f16", 2},   {"bf16", 3},
+                {"u16", 4}, {"s16", 4}, {"f16x2", 2}, {"bf16x2", 3}};
     int rc;
     enum ptx_type to = ptx_type_find(d->word[3]);
     struct emu_op *op =
@@ -285,7 +288,8 @@ static int build_predicate(struct emu_decoder *d, const struct emu_row *row)
     return 0;
 }
 
-/* -- SIMD video: vadd4.dtype.atype.btype{.sat}{.add} d{.mask}, a, b, c -------------------- */
+/* -- SIMD video: vadd4.dtype.atype.btype{.sat}{.add} d{.mask}, a, b, c
+ * -------------------- */
 
 static int build_video(struct emu_decoder *d, const struct emu_row *row)
 {
@@ -304,11 +308,16 @@ static int build_video(struct emu_decoder *d, const struct emu_row *row)
     return emu_put_operands(d, "dI aI bI cI");
 }
 
-#define VIDEO(name, code)                                                      \
-    {name "2", "u32|s32 u32|s32 u32|s32 sat? add?", "", NULL, NULL,            \
-     build_video, code},                                                       \
-        {name "4", "u32|s32 u32|s32 u32|s32 sat? add?", "", NULL, NULL,        \
-         build_video, code}
+#define VIDEO(name, code)                                              \
+    {                                                                  \
+        name "2", "u32|s32 u32|s32 u32|s32 sat? add?",                 \
+        "",       NULL,                                                \
+        NULL,     build_video,                                         \
+        code},                                                         \
+    {                                                                  \
+        name "4", "u32|s32 u32|s32 u32|s32 sat? add?", "", NULL, NULL, \
+            build_video, code                                          \
+    }
 
 #define SHIFT_BITS EMU_IDS(EMU_H_shl_b16, EMU_H_shl_b32, EMU_H_shl_b64)
 
@@ -358,7 +367,7 @@ static const struct emu_row rows[] = {
     {"and", "b16|b32|b64", "dT aT bT", B3(and), NULL, NULL, 0},
     {"or", "b16|b32|b64", "dT aT bT", B3(or), NULL, NULL, 0},
     {"xor", "b16|b32|b64", "dT aT bT", B3(xor), NULL, NULL, 0},
-    {"not", "b16|b32|b64", "dT aT", B3(not), NULL, NULL, 0},
+    {"not", "b16|b32|b64", "dT aT", B3(not ), NULL, NULL, 0},
     {"cnot", "b16|b32|b64", "dT aT", B3(cnot), NULL, NULL, 0},
     {"and", "pred", "", ONE(and_pred), NULL, build_predicate, 0},
     {"or", "pred", "", ONE(or_pred), NULL, build_predicate, 0},
@@ -377,10 +386,9 @@ static const struct emu_row rows[] = {
     {"prmt", "b32 f4e|b4e|rc8|ecl|ecr|rc16?", "dI aI bI cI", NULL, NULL,
      build_prmt, 0},
     {"bfe", "u32|s32|u64|s64", "dT aT bI cI", W4(bfe), NULL, NULL, 0},
-    {"bfi", "b32|b64", "dT aT bT cI eI",
-     EMU_IDS(EMU_H_bfi_b32, EMU_H_bfi_b64), NULL, NULL, 0},
-    {"bfind", "shiftamt? u32|s32|u64|s64", "", W4(bfind), NULL, build_bfind,
-     0},
+    {"bfi", "b32|b64", "dT aT bT cI eI", EMU_IDS(EMU_H_bfi_b32, EMU_H_bfi_b64),
+     NULL, NULL, 0},
+    {"bfind", "shiftamt? u32|s32|u64|s64", "", W4(bfind), NULL, build_bfind, 0},
     {"clz", "b32|b64", "dI aT", EMU_IDS(EMU_H_clz_b32, EMU_H_clz_b64), NULL,
      NULL, 0},
     {"popc", "b32|b64", "dI aT", EMU_IDS(EMU_H_popc_b32, EMU_H_popc_b64), NULL,
@@ -416,8 +424,7 @@ static const struct emu_row rows[] = {
      EMU_IDS(EMU_H_setp_f32, EMU_H_setp_f64, EMU_H_setp_f16, EMU_H_setp_bf16,
              EMU_H_setp_f16x2, EMU_H_setp_bf16x2),
      NULL, build_setp, 0},
-    {"set",
-     INTEGER_OPS " " BOOL " ftz? u32|s32|f32|f16|bf16|u16|s16 " SIX, "",
+    {"set", INTEGER_OPS " " BOOL " ftz? u32|s32|f32|f16|bf16|u16|s16 " SIX, "",
      I6(set), NULL, build_set, 0},
     {"set", "eq|ne " BOOL " ftz? u32|s32|f32|f16|bf16|u16|s16 b16|b32|b64", "",
      EMU_IDS(EMU_H_set_u16, EMU_H_set_u32, EMU_H_set_u64), NULL, build_set, 0},
@@ -428,14 +435,13 @@ static const struct emu_row rows[] = {
      EMU_IDS(EMU_H_set_f32, EMU_H_set_f64, EMU_H_set_f16, EMU_H_set_bf16,
              EMU_H_set_f16x2, EMU_H_set_bf16x2),
      NULL, build_set, 0},
-    {"selp", "b16|b32|b64|u16|u32|u64|s16|s32|s64|f16|f32|f64|f16x2|bf16|"
-             "bf16x2",
+    {"selp",
+     "b16|b32|b64|u16|u32|u64|s16|s32|s64|f16|f32|f64|f16x2|bf16|"
+     "bf16x2",
      "", NULL, NULL, build_selp, 0},
-    {"slct",
-     "ftz? b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64 s32", "",
+    {"slct", "ftz? b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64 s32", "",
      EMU_IDS(EMU_H_slct_b32_s32, EMU_H_slct_b64_s32), NULL, build_slct, 0},
-    {"slct",
-     "ftz? b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64 f32", "",
+    {"slct", "ftz? b16|b32|b64|u16|u32|u64|s16|s32|s64|f32|f64 f32", "",
      EMU_IDS(0, 0, EMU_H_slct_b32_f32, EMU_H_slct_b64_f32), NULL, build_slct,
      1},
     {"testp", "finite|infinite|number|notanumber|normal|subnormal f32|f64", "",

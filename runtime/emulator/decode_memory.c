@@ -7,8 +7,9 @@
 
 #define STRENGTH "weak|volatile|relaxed|acquire|release|acq_rel|mmio?"
 #define SCOPE    "cta|cluster|gpu|sys?"
-#define L1       "L1::evict_normal|L1::evict_unchanged|L1::evict_first|"       \
-           "L1::evict_last|L1::no_allocate?"
+#define L1                                                  \
+    "L1::evict_normal|L1::evict_unchanged|L1::evict_first|" \
+    "L1::evict_last|L1::no_allocate?"
 #define L2_KEEP  "L2::evict_normal|L2::evict_first|L2::evict_last?"
 #define L2_HINT  "L2::cache_hint?"
 #define L2_AHEAD "L2::64B|L2::128B|L2::256B?"
@@ -46,17 +47,20 @@ static uint32_t space_of(const struct emu_decoder *d)
 
 static int vector_of(const struct emu_decoder *d)
 {
-    return emu_has(d, "v2") ? 2 : emu_has(d, "v4") ? 4 : emu_has(d, "v8") ? 8 : 1;
+    return emu_has(d, "v2")   ? 2
+           : emu_has(d, "v4") ? 4
+           : emu_has(d, "v8") ? 8
+                              : 1;
 }
 
-/* -- ld and st ------------------------------------------------------------------------- */
+/* -- ld and st
+ * ------------------------------------------------------------------------- */
 
 /* Element k of an operand that is a vector of `count`, or itself. */
 static const struct ptx_operand *element(const struct ptx_operand *operand,
                                          int k)
 {
-    return operand->kind == PTX_OPERAND_VECTOR ? &operand->element[k]
-                                               : operand;
+    return operand->kind == PTX_OPERAND_VECTOR ? &operand->element[k] : operand;
 }
 
 static int check_count(struct emu_decoder *d, const struct ptx_operand *data,
@@ -81,8 +85,7 @@ static int put_data(struct emu_decoder *d, const struct ptx_operand *data,
         if (has == PTX_VOID)
             continue;
         int this_wide = ptx_type_bytes(has) == 8;
-        if (has == PTX_PRED ||
-            ptx_type_bytes(has) < ptx_type_bytes(d->type) ||
+        if (has == PTX_PRED || ptx_type_bytes(has) < ptx_type_bytes(d->type) ||
             (known && this_wide != wide))
             return emu_bad(d, "a data register is .%s where .%s is moved",
                            ptx_type_name(has), ptx_type_name(d->type));
@@ -97,8 +100,9 @@ static int put_data(struct emu_decoder *d, const struct ptx_operand *data,
         const struct ptx_operand *one = element(data, k);
         enum ptx_type type = emu_register_type(d, one);
         if (type == PTX_VOID)
-            type = wide ? PTX_B64 : ptx_type_bytes(d->type) == 8 ? PTX_B64
-                                                                 : d->type;
+            type = wide                           ? PTX_B64
+                   : ptx_type_bytes(d->type) == 8 ? PTX_B64
+                                                  : d->type;
         rc = loads ? emu_put_dest(d, EMU_FIELD_LIST, one, type)
                    : emu_put_source(d, EMU_FIELD_LIST, one, type);
         if (rc)
@@ -139,8 +143,8 @@ static int64_t argument_of(struct emu_decoder *d, int index)
     if (operand->kind != PTX_OPERAND_ADDRESS || operand->count < 1 ||
         operand->element[0].kind != PTX_OPERAND_VARIABLE)
         return -1;
-    int64_t at = emu_argument_offset(d->function,
-                                     operand->element[0].variable, NULL);
+    int64_t at =
+        emu_argument_offset(d->function, operand->element[0].variable, NULL);
     return at < 0 ? -1 : at + operand->offset + operand->element[0].offset;
 }
 
@@ -228,7 +232,8 @@ static int build_st(struct emu_decoder *d, const struct emu_row *row)
     return put_data(d, &d->in->operand[1], count, 0);
 }
 
-/* -- atom and red ---------------------------------------------------------------------------
+/* -- atom and red
+ * ---------------------------------------------------------------------------
  */
 
 static int atomic_code(const struct emu_decoder *d)
@@ -254,10 +259,9 @@ static int put_elements(struct emu_decoder *d, const struct ptx_operand *data,
 {
     int rc = check_count(d, data, count);
     for (int k = 0; !rc && k < count; k++)
-        rc = is_dest ? emu_put_dest(d, EMU_FIELD_LIST, element(data, k),
-                                    d->type)
-                     : emu_put_source(d, EMU_FIELD_LIST, element(data, k),
-                                      d->type);
+        rc = is_dest
+                 ? emu_put_dest(d, EMU_FIELD_LIST, element(data, k), d->type)
+                 : emu_put_source(d, EMU_FIELD_LIST, element(data, k), d->type);
     return rc;
 }
 
@@ -287,15 +291,15 @@ static int build_atom(struct emu_decoder *d, const struct emu_row *row)
     for (int k = 0; !is_atom && k < count; k++)
         if ((rc = emu_put_scratch(d, EMU_FIELD_LIST, emu_width_of(d->type))))
             return rc;
-    if (is_atom &&
-        (rc = put_elements(d, &d->in->operand[0], count, 1)))
+    if (is_atom && (rc = put_elements(d, &d->in->operand[0], count, 1)))
         return rc;
     if ((rc = put_elements(d, &d->in->operand[1 + is_atom], count, 0)))
         return rc;
     return cas ? put_elements(d, &d->in->operand[2 + is_atom], count, 0) : 0;
 }
 
-/* -- cp.async --------------------------------------------------------------------------------
+/* -- cp.async
+ * --------------------------------------------------------------------------------
  */
 
 /* [to], [from], size{, source size | ignore}{, policy} */
@@ -360,7 +364,8 @@ static int build_cp_commit(struct emu_decoder *d, const struct emu_row *row)
     return rc ? rc : emu_emit(d, EMU_H_cp_commit) ? 0 : TSR_EMEMORY;
 }
 
-/* -- addresses, fences, hints ---------------------------------------------------------------
+/* -- addresses, fences, hints
+ * ---------------------------------------------------------------
  */
 
 static uint64_t window_of(const struct emu_decoder *d)
@@ -445,22 +450,34 @@ static int build_policy(struct emu_decoder *d, const struct emu_row *row)
     return rc ? rc : emu_put_constant(d, EMU_FIELD_A, 0, EMU_W64);
 }
 
-#define LD_SPACE                                                               \
+#define LD_SPACE \
     "global|shared|shared::cta|local|param|param::entry|param::func|const?"
 #define ATOMIC STRENGTH " " SCOPE " global|shared|shared::cta? "
-#define ROWS(root, extra)                                                      \
-    {root,                                                                     \
-     ATOMIC "add noftz? L2::cache_hint? v2|v4|v8? "                            \
-            "u32|s32|u64|s64|f32|f64|f16|f16x2|bf16|bf16x2",                   \
-     "", NULL, NULL, build_atom, extra},                                       \
-        {root,                                                                 \
-         ATOMIC "min|max noftz? L2::cache_hint? v2|v4|v8? "                    \
-                "u32|s32|u64|s64|f16|f16x2|bf16|bf16x2",                       \
-         "", NULL, NULL, build_atom, extra},                                   \
-        {root, ATOMIC "and|or|xor L2::cache_hint? b32|b64", "", NULL, NULL,    \
-         build_atom, extra},                                                   \
-        {root, ATOMIC "inc|dec L2::cache_hint? u32", "", NULL, NULL,           \
-         build_atom, extra}
+#define ROWS(root, extra)                                           \
+    {root,                                                          \
+     ATOMIC "add noftz? L2::cache_hint? v2|v4|v8? "                 \
+            "u32|s32|u64|s64|f32|f64|f16|f16x2|bf16|bf16x2",        \
+     "",                                                            \
+     NULL,                                                          \
+     NULL,                                                          \
+     build_atom,                                                    \
+     extra},                                                        \
+        {root,                                                      \
+         ATOMIC "min|max noftz? L2::cache_hint? v2|v4|v8? "         \
+                "u32|s32|u64|s64|f16|f16x2|bf16|bf16x2",            \
+         "",                                                        \
+         NULL,                                                      \
+         NULL,                                                      \
+         build_atom,                                                \
+         extra},                                                    \
+        {root, ATOMIC "and|or|xor L2::cache_hint? b32|b64",         \
+         "",   NULL,                                                \
+         NULL, build_atom,                                          \
+         extra},                                                    \
+    {                                                               \
+        root, ATOMIC "inc|dec L2::cache_hint? u32", "", NULL, NULL, \
+            build_atom, extra                                       \
+    }
 
 static const struct emu_row rows[] = {
     {"ld",
@@ -469,8 +486,8 @@ static const struct emu_row rows[] = {
      "", NULL, NULL, build_ld, 0},
     {"ldu", "global? v2|v4? " TYPES, "", NULL, NULL, build_ld, 0},
     {"st",
-     STRENGTH " " SCOPE " " LD_SPACE " wb|cg|cs|wt? " L1 " " L2_KEEP
-              " " L2_HINT " v2|v4|v8? " TYPES,
+     STRENGTH " " SCOPE " " LD_SPACE " wb|cg|cs|wt? " L1 " " L2_KEEP " " L2_HINT
+              " v2|v4|v8? " TYPES,
      "", NULL, NULL, build_st, 0},
     ROWS("atom", 1),
     {"atom", ATOMIC "exch L2::cache_hint? b32|b64", "", NULL, NULL, build_atom,
@@ -478,28 +495,29 @@ static const struct emu_row rows[] = {
     {"atom", ATOMIC "cas L2::cache_hint? b16|b32|b64", "", NULL, NULL,
      build_atom, 1},
     ROWS("red", 0),
-    {"red", STRENGTH " " SCOPE " global? v2|v4|v8 "
-                     "f32|f16|f16x2|bf16|bf16x2 add|min|max noftz?",
+    {"red",
+     STRENGTH " " SCOPE " global? v2|v4|v8 "
+              "f32|f16|f16x2|bf16|bf16x2 add|min|max noftz?",
      "", NULL, NULL, build_atom, 0},
     {"cp", "async ca|cg shared|shared::cta global " L2_HINT " " L2_AHEAD, "",
      NULL, NULL, build_cp_async, 0},
     {"cp", "async commit_group", "", NULL, NULL, build_cp_commit, 0},
     {"cp", "async wait_group", "", NULL, NULL, build_cp_wait, 0},
     {"cp", "async wait_all", "", NULL, NULL, build_cp_wait, 1},
-    {"cvta", "to global|shared|shared::cta|local|const|param u32|u64", "",
-     NULL, NULL, build_cvta, 1},
+    {"cvta", "to global|shared|shared::cta|local|const|param u32|u64", "", NULL,
+     NULL, build_cvta, 1},
     {"cvta", "global|shared|shared::cta|local|const|param u32|u64", "", NULL,
      NULL, build_cvta, 0},
     {"isspacep", "global|shared|shared::cta|local|const|param", "", NULL, NULL,
      build_isspacep, 0},
     {"membar", "cta|gl|sys", "", NULL, NULL, build_fence, 0},
-    {"fence", "sc|acq_rel|acquire|release? cta|cluster|gpu|sys", "", NULL,
-     NULL, build_fence, 0},
+    {"fence", "sc|acq_rel|acquire|release? cta|cluster|gpu|sys", "", NULL, NULL,
+     build_fence, 0},
     {"prefetch", "global|local? L1|L2|L2::evict_last|L2::evict_normal", "",
      NULL, NULL, build_nothing, 0},
     {"prefetchu", "L1", "", NULL, NULL, build_nothing, 0},
-    {"applypriority", "global? L2::evict_normal", "", NULL, NULL,
-     build_nothing, 0},
+    {"applypriority", "global? L2::evict_normal", "", NULL, NULL, build_nothing,
+     0},
     {"createpolicy",
      "fractional L2::evict_last|L2::evict_normal|L2::evict_first|"
      "L2::evict_unchanged L2::evict_first|L2::evict_unchanged? b64",

@@ -4,7 +4,8 @@
 #include "runtime/base/half.h"
 #include "runtime/emulator/decode.h"
 
-/* -- where variables are --------------------------------------------------------------
+/* -- where variables are
+ * --------------------------------------------------------------
  */
 
 static uint64_t place(const struct ptx_variable *v, uint64_t *at)
@@ -59,18 +60,17 @@ int64_t emu_argument_offset(const struct ptx_function *f,
     return found;
 }
 
-/* -- the locals as registers' way in and out -- a .func may declare parameters and
+/* -- the locals as registers' way in and out -- a .func may declare parameters
+*and
 ** results as registers; they travel through its locals like the others. */
 
 int emu_move_local(struct emu_decoder *d, uint64_t offset,
-                   const struct ptx_operand *reg, enum ptx_type type,
-                   int loads)
+                   const struct ptx_operand *reg, enum ptx_type type, int loads)
 {
     int rc;
     if (type == PTX_PRED)
         return emu_refuse(d, "predicates cannot be passed to a function");
-    struct emu_op *op =
-        emu_emit(d, loads ? EMU_H_ld_local : EMU_H_st_local);
+    struct emu_op *op = emu_emit(d, loads ? EMU_H_ld_local : EMU_H_st_local);
     if (!op)
         return TSR_EMEMORY;
     op->flags |= EMU_HIDDEN | EMU_WIDE_BASE;
@@ -88,16 +88,16 @@ int emu_move_local(struct emu_decoder *d, uint64_t offset,
 int emu_move_formal(struct emu_decoder *d, const struct ptx_variable *formal,
                     int loads)
 {
-    struct ptx_operand reg = {.kind = PTX_OPERAND_REGISTER,
-                              .reg = formal->reg};
+    struct ptx_operand reg = {.kind = PTX_OPERAND_REGISTER, .reg = formal->reg};
     if (formal->reg < 0)
         return 0;
-    return emu_move_local(
-        d, (uint64_t)emu_local_layout(d->function, formal, NULL), &reg,
-        formal->type, loads);
+    return emu_move_local(d,
+                          (uint64_t)emu_local_layout(d->function, formal, NULL),
+                          &reg, formal->type, loads);
 }
 
-/* -- registers ---------------------------------------------------------------------------
+/* -- registers
+ * ---------------------------------------------------------------------------
  */
 
 enum ptx_type emu_register_type(const struct emu_decoder *d,
@@ -119,15 +119,15 @@ static int fits(struct emu_decoder *d, const struct ptx_operand *operand,
 {
     enum ptx_type has = emu_register_type(d, operand);
     int predicate = has == PTX_PRED || type == PTX_PRED;
-    if (predicate ? has == type
-                  : ptx_type_bytes(has) == ptx_type_bytes(type))
+    if (predicate ? has == type : ptx_type_bytes(has) == ptx_type_bytes(type))
         return 0;
     return emu_bad(d, "register %s is .%s where .%s is wanted",
                    register_name(d, operand), ptx_type_name(has),
                    ptx_type_name(type));
 }
 
-/* -- immediates --------------------------------------------------------------------------
+/* -- immediates
+ * --------------------------------------------------------------------------
  */
 
 static uint64_t double_bits(double v)
@@ -195,7 +195,8 @@ int emu_immediate(struct emu_decoder *d, const struct ptx_operand *operand,
     return 0;
 }
 
-/* -- special registers, addresses of variables --------------------------------------------
+/* -- special registers, addresses of variables
+ * --------------------------------------------
  */
 
 static int put_special(struct emu_decoder *d, enum emu_field field,
@@ -224,7 +225,7 @@ static int put_variable(struct emu_decoder *d, enum emu_field field,
     int64_t local = emu_local_layout(d->function, v, NULL);
     if (local >= 0)
         return emu_put_special(d, field, EMU_SPECIAL_LOCAL, width,
-                                (uint64_t)local + offset);
+                               (uint64_t)local + offset);
     int64_t argument = emu_argument_offset(d->function, v, NULL);
     if (argument >= 0)
         return emu_put_constant(d, field, (uint64_t)argument + offset, width);
@@ -233,7 +234,8 @@ static int put_variable(struct emu_decoder *d, enum emu_field field,
     return emu_put_constant(d, field, address + offset, width);
 }
 
-/* -- the common ways in --------------------------------------------------------------------
+/* -- the common ways in
+ * --------------------------------------------------------------------
  */
 
 int emu_put_source(struct emu_decoder *d, enum emu_field field,
@@ -310,8 +312,7 @@ int emu_predicate(struct emu_decoder *d, enum emu_field field, int index,
 }
 
 int emu_put_address(struct emu_decoder *d, enum emu_field field,
-                    const struct ptx_operand *operand,
-                    struct emu_address *out)
+                    const struct ptx_operand *operand, struct emu_address *out)
 {
     *out = (struct emu_address){0};
     if (operand->kind != PTX_OPERAND_ADDRESS || operand->count < 1)
@@ -321,8 +322,8 @@ int emu_put_address(struct emu_decoder *d, enum emu_field field,
     out->offset = operand->offset;
     if (base->kind == PTX_OPERAND_REGISTER) {
         type = emu_register_type(d, base);
-        if (type == PTX_PRED || (ptx_type_bytes(type) != 4 &&
-                                 ptx_type_bytes(type) != 8))
+        if (type == PTX_PRED ||
+            (ptx_type_bytes(type) != 4 && ptx_type_bytes(type) != 8))
             return emu_bad(d, "register %s cannot hold an address",
                            register_name(d, base));
     } else if (base->kind == PTX_OPERAND_VARIABLE) {
@@ -332,7 +333,8 @@ int emu_put_address(struct emu_decoder *d, enum emu_field field,
     return emu_put_source(d, field, base, type);
 }
 
-/* -- modifiers of float operations, and rows that need nothing else -------------------------
+/* -- modifiers of float operations, and rows that need nothing else
+ * -------------------------
  */
 
 int emu_float_modifiers(struct emu_decoder *d, struct emu_op *op)
@@ -342,12 +344,10 @@ int emu_float_modifiers(struct emu_decoder *d, struct emu_op *op)
         int rounding; /* -1: a flag */
         uint16_t flag;
     } known[] = {
-        {"rn", EMU_RN, 0},        {"rz", EMU_RZ, 0},
-        {"rm", EMU_RM, 0},        {"rp", EMU_RP, 0},
-        {"rna", EMU_RNA, 0},      {"ftz", -1, EMU_FTZ},
-        {"sat", -1, EMU_SAT},     {"relu", -1, EMU_RELU},
-        {"NaN", -1, EMU_NAN},     {"abs", -1, EMU_ABS},
-        {"satfinite", -1, EMU_SAT},
+        {"rn", EMU_RN, 0},    {"rz", EMU_RZ, 0},          {"rm", EMU_RM, 0},
+        {"rp", EMU_RP, 0},    {"rna", EMU_RNA, 0},        {"ftz", -1, EMU_FTZ},
+        {"sat", -1, EMU_SAT}, {"relu", -1, EMU_RELU},     {"NaN", -1, EMU_NAN},
+        {"abs", -1, EMU_ABS}, {"satfinite", -1, EMU_SAT},
     };
     int slow = 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

@@ -5,7 +5,8 @@
 #include "runtime/emulator/mma.h"
 #include "runtime/emulator/shuffle.h"
 
-/* -- lanes together --------------------------------------------------------------------- */
+/* -- lanes together
+ * --------------------------------------------------------------------- */
 
 /* shfl.sync.mode.b32 d{|p}, a, b, c, members */
 static int build_shfl(struct emu_decoder *d, const struct emu_row *row)
@@ -35,8 +36,7 @@ static int build_vote(struct emu_decoder *d, const struct emu_row *row)
     int ballot = row->extra, rc;
     if ((rc = emu_expect(d, 3, 3)))
         return rc;
-    struct emu_op *op =
-        emu_emit(d, ballot ? EMU_H_vote_ballot : EMU_H_vote);
+    struct emu_op *op = emu_emit(d, ballot ? EMU_H_vote_ballot : EMU_H_vote);
     if (!op)
         return TSR_EMEMORY;
     op->x = (uint8_t)d->choice[1];
@@ -73,8 +73,7 @@ static int build_redux(struct emu_decoder *d, const struct emu_row *row)
         return TSR_EMEMORY;
     static const uint8_t arithmetic[] = {EMU_REDUX_ADD, EMU_REDUX_MIN,
                                          EMU_REDUX_MAX};
-    static const uint8_t logic[] = {EMU_REDUX_AND, EMU_REDUX_OR,
-                                    EMU_REDUX_XOR};
+    static const uint8_t logic[] = {EMU_REDUX_AND, EMU_REDUX_OR, EMU_REDUX_XOR};
     op->x = row->extra ? logic[d->choice[1]] : arithmetic[d->choice[1]];
     if (ptx_type_class(d->type) == 's')
         op->flags |= EMU_SIGNED;
@@ -110,7 +109,8 @@ static int build_elect(struct emu_decoder *d, const struct emu_row *row)
     return emu_together(d, 2);
 }
 
-/* -- ldmatrix, stmatrix, movmatrix --------------------------------------------------------- */
+/* -- ldmatrix, stmatrix, movmatrix
+ * --------------------------------------------------------- */
 
 static int matrices(const struct emu_decoder *d)
 {
@@ -144,8 +144,7 @@ static int build_matrix(struct emu_decoder *d, const struct emu_row *row)
     int count = matrices(d), is_store = row->extra, rc;
     if ((rc = emu_expect(d, 2, 2)))
         return rc;
-    struct emu_op *op =
-        emu_emit(d, is_store ? EMU_H_stmatrix : EMU_H_ldmatrix);
+    struct emu_op *op = emu_emit(d, is_store ? EMU_H_stmatrix : EMU_H_ldmatrix);
     if (!op)
         return TSR_EMEMORY;
     op->n = (uint8_t)count;
@@ -173,7 +172,8 @@ static int build_movmatrix(struct emu_decoder *d, const struct emu_row *row)
     return rc ? rc : emu_together(d, -1);
 }
 
-/* -- mma -------------------------------------------------------------------------------------
+/* -- mma
+ * -------------------------------------------------------------------------------------
  */
 
 static int put_mma(struct emu_decoder *d, const int count[4],
@@ -233,16 +233,16 @@ static int build_mma_integer(struct emu_decoder *d, const struct emu_row *row)
 static int build_mma_float(struct emu_decoder *d, const struct emu_row *row)
 {
     int k = row->extra % 100;
-    const char *d_word = d->word[5], *a_word = d->word[6],
-               *c_word = d->word[8];
+    const char *d_word = d->word[5], *a_word = d->word[6], *c_word = d->word[8];
     if (strcmp(a_word, d->word[7]) != 0)
         return emu_refuse(d, "A and B are of different types");
     enum ptx_type element = ptx_type_find(a_word);
     int bytes = element == PTX_TF32 ? 4 : 2;
-    enum ptx_type part = element == PTX_TF32 ? PTX_B32
+    enum ptx_type part = element == PTX_TF32  ? PTX_B32
                          : element == PTX_F16 ? PTX_F16X2
                                               : PTX_B32;
-    int half_d = strcmp(d_word, "f16") == 0, half_c = strcmp(c_word, "f16") == 0;
+    int half_d = strcmp(d_word, "f16") == 0,
+        half_c = strcmp(c_word, "f16") == 0;
     const int count[4] = {half_d ? 2 : 4, 16 * k * bytes / 128,
                           8 * k * bytes / 128, half_c ? 2 : 4};
     const enum ptx_type type[4] = {half_d ? PTX_F16X2 : PTX_F32, part, part,
@@ -258,13 +258,17 @@ static int build_mma_float(struct emu_decoder *d, const struct emu_row *row)
     return put_mma(d, count, type);
 }
 
-#define INT8(shape, code)                                                      \
-    {"mma",                                                                    \
-     "sync aligned " shape " row col satfinite? s32 u8|s8 u8|s8 s32", "",      \
-     NULL, NULL, build_mma_integer, code}
-#define FLOAT(shape, types, code)                                              \
-    {"mma", "sync aligned " shape " row col " types, "", NULL, NULL,           \
-     build_mma_float, code}
+#define INT8(shape, code)                                                    \
+    {                                                                        \
+        "mma",                                                               \
+            "sync aligned " shape " row col satfinite? s32 u8|s8 u8|s8 s32", \
+            "", NULL, NULL, build_mma_integer, code                          \
+    }
+#define FLOAT(shape, types, code)                                       \
+    {                                                                   \
+        "mma", "sync aligned " shape " row col " types, "", NULL, NULL, \
+            build_mma_float, code                                       \
+    }
 
 static const struct emu_row rows[] = {
     {"shfl", "sync up|down|bfly|idx b32", "", NULL, NULL, build_shfl, 0},

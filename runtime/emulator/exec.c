@@ -32,8 +32,8 @@ static uint32_t rank_at(const struct emu_fragment *f, uint32_t depth,
 /* Negative when `a` comes before `b`. */
 static int compare(const struct emu_fragment *a, const struct emu_fragment *b)
 {
-    uint32_t depth = a->frame->depth < b->frame->depth ? a->frame->depth
-                                                       : b->frame->depth;
+    uint32_t depth =
+        a->frame->depth < b->frame->depth ? a->frame->depth : b->frame->depth;
     for (uint32_t d = 0; d <= depth; d++) {
         const struct emu_frame *at;
         uint32_t p = rank_at(a, d, &at), q = rank_at(b, d, &at);
@@ -102,7 +102,8 @@ static uint32_t next_stop(const struct emu_warp *warp,
     return stop;
 }
 
-/* -- operations that move the program counter ------------------------------------
+/* -- operations that move the program counter
+ * ------------------------------------
  */
 
 static void exit_lanes(struct emu_warp *warp, const struct emu_op *op,
@@ -211,7 +212,8 @@ static void trap(struct emu_warp *warp, const struct emu_op *op, uint32_t mask)
     emu_block_stop(warp->block);
 }
 
-/* -- the loop -------------------------------------------------------------------- */
+/* -- the loop
+ * -------------------------------------------------------------------- */
 
 /* State of the running fragment, kept in registers by inlining. */
 struct cursor {
@@ -353,8 +355,8 @@ static uint32_t leaving(const struct emu_warp *warp)
              k++)
             pc = code->op[pc].target;
         uint8_t control = code->op[pc].control;
-        int leaves = control == EMU_DO_EXIT || (control == EMU_DO_RETURN &&
-                                                f->frame == warp->bottom);
+        int leaves = control == EMU_DO_EXIT ||
+                     (control == EMU_DO_RETURN && f->frame == warp->bottom);
         int always = !code->source[pc] || code->source[pc]->guard < 0 ||
                      code->op[pc].flags & EMU_HIDDEN;
         if (f->state == EMU_RUNNABLE && leaves && always)
@@ -377,14 +379,12 @@ static enum step together(struct emu_warp *warp, struct cursor *c,
     if (members & warp->live & ~m && !c->forced) {
         if (c->mask != m)
             put(warp, c->frame, c->pc, c->mask & ~m);
-        warp->fragment[warp->fragment_count++] =
-            (struct emu_fragment){.frame = c->frame,
-                                  .pc = c->pc - 1,
-                                  .mask = m,
-                                  .members = (members & warp->live & ~m &
-                                              ~leaving(warp)) |
-                                             c->waited,
-                                  .state = EMU_PARKED};
+        warp->fragment[warp->fragment_count++] = (struct emu_fragment){
+            .frame = c->frame,
+            .pc = c->pc - 1,
+            .mask = m,
+            .members = (members & warp->live & ~m & ~leaving(warp)) | c->waited,
+            .state = EMU_PARKED};
         c->waited = 0;
         return PICK_AGAIN;
     }
@@ -445,8 +445,8 @@ static void count(struct emu_warp *warp, const struct emu_frame *frame,
     warp->block->worker->lanes[at] += (uint32_t)__builtin_popcount(m);
 }
 
-static inline __attribute__((always_inline)) enum emu_pause
-run(struct emu_warp *warp, uint64_t *turn, int counting)
+static inline __attribute__((always_inline)) enum emu_pause run(
+    struct emu_warp *warp, uint64_t *turn, int counting)
 {
     struct cursor c;
     uint64_t left = *turn;

@@ -64,9 +64,9 @@ void emu_h_isspacep(struct emu_warp *w, unsigned char *r,
     uint32_t in = 0;
     (void)w;
     for (int i = 0; i < 32; i++)
-        in |= (uint32_t)((read_lane(r, op, i) & EMU_WINDOW_MASK) ==
-                         op->immediate)
-              << i;
+        in |=
+            (uint32_t)((read_lane(r, op, i) & EMU_WINDOW_MASK) == op->immediate)
+            << i;
     lane_u32 *p = EMU_AT(lane_u32, op->d);
     *p = (*p & ~m) | (in & m);
 }

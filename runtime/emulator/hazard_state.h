@@ -1,5 +1,6 @@
-/* hazard_state.h -- inside the hazard module (hazards.c, bounds.c, races.c,
-** race_shadow.c, clocks.c, conflicts.c, handshakes.c), for nobody else.
+/* hazard_state.h -- inside the hazard module, for nobody else: hazards.c,
+** bounds.c, races.c, race_entries.c, race_shadow.c, clocks.c, locals.c,
+** conflicts.c, handshakes.c.
 **
 ** The shadow of shared memory has one entry per granule. A granule is the
 ** narrowest shared access that the kernel's code contains (1 to 16 bytes);
@@ -25,6 +26,7 @@ enum {
     HAZARD_WARPS = 32,
     HAZARD_BARRIERS = 16,
     HAZARD_SYNC_WORDS = 64,
+    HAZARD_RECENT = 64,
     HAZARD_TIME_SHIFT = 11,
     HAZARD_PENDING = 0xfffff,
     HAZARD_STRONG = 1 << 10,
@@ -34,6 +36,31 @@ enum {
 static inline uint32_t hazard_time(uint32_t entry)
 {
     return entry >> HAZARD_TIME_SHIFT;
+}
+
+/* The lowest lane of a mask that is not empty. */
+static inline uint32_t hazard_lowest(uint32_t mask)
+{
+    return (uint32_t)__builtin_ctz(mask);
+}
+
+/* Do all 32 lanes take part, one right behind the other? Two at a time. */
+static inline int hazard_is_row(const struct emu_access *access)
+{
+    typedef uint64_t pair __attribute__((vector_size(16)));
+    const uint64_t *address = access->address;
+    uint64_t step = access->bytes, base = address[0];
+    if (access->mask != 0xffffffffu || address[1] != base + step ||
+        address[31] != base + 31 * step)
+        return 0;
+    pair expected = {base, base + step}, gaps = {0, 0};
+    for (int lane = 0; lane < 32; lane += 2) {
+        pair at;
+        __builtin_memcpy(&at, address + lane, sizeof at);
+        gaps |= at ^ expected;
+        expected += 2 * step;
+    }
+    return (gaps[0] | gaps[1]) == 0;
 }
 
 struct hazard_clock {
@@ -73,7 +100,7 @@ struct hazard_log;
 struct hazard_shadow {
     struct hazard_page **slot; /* hash by page number */
     size_t slots, pages;
-    struct hazard_page *last; /* looked up last */
+    struct hazard_page *recent[HAZARD_RECENT]; /* by page number */
     size_t bytes;
     struct hazard_log *log; /* of words that blocks released something to */
     size_t logs, log_capacity;
@@ -140,6 +167,34 @@ void hazard_races_release(struct hazard_races *races);
 uint32_t hazard_granule_shift(const struct ptx_module *module);
 /* The read entries of a warp, made when it first reads; -1: no memory. */
 int hazard_races_reader(struct hazard_races *races, uint32_t warp);
+
+/* race_entries.c */
+/* An access in granules. */
+struct hazard_shape {
+    const struct emu_access *access;
+    uint32_t shift;
+    size_t count;     /* granules of a lane: 1, 2, 4, 8 or 16 */
+    size_t low, high; /* the first and the last of all */
+    int is_row;       /* lane after lane, without a gap */
+};
+
+/* Of several entries: the earliest and the latest, and which bits any of them
+** has, and all. */
+struct hazard_extremes {
+    uint32_t least, most, any, all;
+};
+
+/* Returns 0 for an access that is not made of whole granules of the shadow:
+** the core has tested bounds, and this keeps an error there from becoming one
+** here. */
+int hazard_shape_of(const struct hazard_races *races,
+                    const struct emu_access *access,
+                    struct hazard_shape *shape);
+struct hazard_extremes hazard_find_extremes(const struct hazard_shape *shape,
+                                            const uint32_t *entry);
+/* Puts `fresh` + lane * `step` into every granule. */
+void hazard_fill(const struct hazard_shape *shape, uint32_t *entry,
+                 uint32_t fresh, uint32_t step);
 
 /* clocks.c */
 void hazard_races_fence(struct hazard_races *races, uint32_t warp);

@@ -29,6 +29,7 @@
 
 #include "runtime/base/half.h"
 #include "runtime/emulator/compare.h"
+#include "runtime/emulator/exec.h"
 #include "runtime/emulator/float.h"
 #include "runtime/emulator/half_math.h"
 #include "runtime/emulator/handlers.h"
@@ -48,8 +49,8 @@
 #if defined(__x86_64__)
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi,bmi2,"   \
-                                                   "popcnt,lzcnt"))),          \
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi,bmi2," \
+                                                   "popcnt,lzcnt"))),        \
                              apply_to = function)
 #else
 #pragma GCC push_options
@@ -67,9 +68,9 @@
 #endif
 
 #if defined(__clang__)
-#pragma clang attribute push(                                                  \
-    __attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt,avx512f,"       \
-                          "avx512bw,avx512dq,avx512vl,avx512vnni"))),          \
+#pragma clang attribute push(                                            \
+    __attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt,avx512f," \
+                          "avx512bw,avx512dq,avx512vl,avx512vnni"))),    \
     apply_to = function)
 #else
 #pragma GCC push_options

@@ -39,7 +39,7 @@ struct emu_module {
     size_t placed_count;
     uint64_t *shared_end; /* per function: where static shared memory ends */
     uint32_t decoding;    /* function being decoded */
-    enum emu_isa isa; /* that code[].op[].run is for */
+    enum emu_isa isa;     /* that code[].op[].run is for */
 };
 
 /* Address of a module or function variable, for the function that is being

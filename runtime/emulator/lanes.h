@@ -33,7 +33,7 @@ typedef double __attribute__((may_alias)) lane_f64;
 #define EMU_ALL UINT32_C(0xffffffff)
 
 #if defined(__clang__)
-#define EMU_LANES                                                              \
+#define EMU_LANES \
     _Pragma("clang loop vectorize(assume_safety)") for (int i = 0; i < 32; i++)
 #else
 #define EMU_LANES _Pragma("GCC ivdep") for (int i = 0; i < 32; i++)
@@ -46,65 +46,65 @@ typedef double __attribute__((may_alias)) lane_f64;
 /* The handler's name in this instruction set. */
 #define EMU_H(name) EMU_CAT(emu_h_, name, _, EMU_ISA)
 
-#define EMU_ARGUMENTS                                                          \
+#define EMU_ARGUMENTS \
     struct emu_warp *w, unsigned char *r, const struct emu_op *op, uint32_t m
 
 /* `statement` for each lane of mask m, in vector code when all are in it. */
-#define EMU_EACH(statement)                                                    \
-    do {                                                                       \
-        if (m == EMU_ALL) {                                                    \
-            EMU_LANES statement;                                               \
-        } else {                                                               \
-            EMU_LANES if (m >> i & 1) statement;                               \
-        }                                                                      \
+#define EMU_EACH(statement)                      \
+    do {                                         \
+        if (m == EMU_ALL) {                      \
+            EMU_LANES statement;                 \
+        } else {                                 \
+            EMU_LANES if (m >> i & 1) statement; \
+        }                                        \
     } while (0)
 
-#define EMU_UNARY(name, to, from, expression)                                  \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        to *d = EMU_AT(to, op->d);                                             \
-        const from *a = EMU_AT(from, op->a);                                   \
-        (void)w;                                                               \
-        EMU_EACH({                                                             \
-            from x = a[i];                                                     \
-            d[i] = (to)(expression);                                           \
-        });                                                                    \
+#define EMU_UNARY(name, to, from, expression) \
+    void EMU_H(name)(EMU_ARGUMENTS)           \
+    {                                         \
+        to *d = EMU_AT(to, op->d);            \
+        const from *a = EMU_AT(from, op->a);  \
+        (void)w;                              \
+        EMU_EACH({                            \
+            from x = a[i];                    \
+            d[i] = (to)(expression);          \
+        });                                   \
     }
 
-#define EMU_BINARY(name, to, from, second, expression)                         \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        to *d = EMU_AT(to, op->d);                                             \
-        const from *a = EMU_AT(from, op->a);                                   \
-        const second *b = EMU_AT(second, op->b);                               \
-        (void)w;                                                               \
-        EMU_EACH({                                                             \
-            from x = a[i];                                                     \
-            second y = b[i];                                                   \
-            d[i] = (to)(expression);                                           \
-        });                                                                    \
+#define EMU_BINARY(name, to, from, second, expression) \
+    void EMU_H(name)(EMU_ARGUMENTS)                    \
+    {                                                  \
+        to *d = EMU_AT(to, op->d);                     \
+        const from *a = EMU_AT(from, op->a);           \
+        const second *b = EMU_AT(second, op->b);       \
+        (void)w;                                       \
+        EMU_EACH({                                     \
+            from x = a[i];                             \
+            second y = b[i];                           \
+            d[i] = (to)(expression);                   \
+        });                                            \
     }
 
 /* The same with a macro for the first three types. */
-#define EMU_BINARY_OF(name, types, expression)                                 \
+#define EMU_BINARY_OF(name, types, expression) \
     EMU_BINARY(name, types, expression)
-#define EMU_TERNARY_OF(name, types, third, expression)                         \
+#define EMU_TERNARY_OF(name, types, third, expression) \
     EMU_TERNARY(name, types, third, expression)
 
-#define EMU_TERNARY(name, to, from, second, third, expression)                 \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        to *d = EMU_AT(to, op->d);                                             \
-        const from *a = EMU_AT(from, op->a);                                   \
-        const second *b = EMU_AT(second, op->b);                               \
-        const third *c = EMU_AT(third, op->c);                                 \
-        (void)w;                                                               \
-        EMU_EACH({                                                             \
-            from x = a[i];                                                     \
-            second y = b[i];                                                   \
-            third z = c[i];                                                    \
-            d[i] = (to)(expression);                                           \
-        });                                                                    \
+#define EMU_TERNARY(name, to, from, second, third, expression) \
+    void EMU_H(name)(EMU_ARGUMENTS)                            \
+    {                                                          \
+        to *d = EMU_AT(to, op->d);                             \
+        const from *a = EMU_AT(from, op->a);                   \
+        const second *b = EMU_AT(second, op->b);               \
+        const third *c = EMU_AT(third, op->c);                 \
+        (void)w;                                               \
+        EMU_EACH({                                             \
+            from x = a[i];                                     \
+            second y = b[i];                                   \
+            third z = c[i];                                    \
+            d[i] = (to)(expression);                           \
+        });                                                    \
     }
 
 #endif

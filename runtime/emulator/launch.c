@@ -16,20 +16,21 @@
 #include "runtime/emulator/kernel.h"
 #include "runtime/emulator/random.h"
 
-#define TURN            4096            /* ops of a warp, then the next one */
-#define PATIENCE        (UINT64_C(1) << 20) /* ops of a block, then another */
-#define MAX_RESIDENT    256
-#define MAX_WORKERS     64
-#define DEFAULT_SHARED  (227 * 1024)
+#define TURN             4096 /* ops of a warp, then the next one */
+#define PATIENCE         (UINT64_C(1) << 20) /* ops of a block, then another */
+#define MAX_RESIDENT     256
+#define MAX_WORKERS      64
+#define DEFAULT_SHARED   (227 * 1024)
 #define DEFAULT_FINDINGS 100
-#define NO_BLOCK        UINT64_MAX
+#define NO_BLOCK         UINT64_MAX
 
 int emu_warp_perturb(const struct emu_warp *warp)
 {
     return warp->block->run->options.perturb_ulp;
 }
 
-/* -- a worker ------------------------------------------------------------------------------
+/* -- a worker
+ * ------------------------------------------------------------------------------
  */
 
 /* The next block nobody has taken, or NO_BLOCK. */
@@ -158,7 +159,8 @@ static void worker_close(struct emu_worker *worker)
     tsr__buffer_release(&worker->output);
 }
 
-/* -- one schedule ------------------------------------------------------------------------------
+/* -- one schedule
+ * ------------------------------------------------------------------------------
  */
 
 static void collect_counts(struct emu_run *run, struct emu_worker *worker,
@@ -250,8 +252,7 @@ static int open_hazards(struct emu_run *run, struct tsr_error *err)
         .ordered = kernel->ordered,
         .contraction_notes = run->options.contraction_notes,
         .grid = {launch->grid[0], launch->grid[1], launch->grid[2]},
-        .block_threads =
-            launch->block[0] * launch->block[1] * launch->block[2],
+        .block_threads = launch->block[0] * launch->block[1] * launch->block[2],
         .shared_bytes = run->shared_bytes,
         .local_bytes = run->local_bytes,
         .param_bytes = launch->argument_bytes,
@@ -317,7 +318,8 @@ done:
     return rc;
 }
 
-/* -- what the launch asks for -------------------------------------------------------------------
+/* -- what the launch asks for
+ * -------------------------------------------------------------------
  */
 
 static int check_shape(const struct emu_launch *launch, struct tsr_error *err)
@@ -336,8 +338,8 @@ static int check_shape(const struct emu_launch *launch, struct tsr_error *err)
                             "%u",
                             name, 'x' + i, launch->block[i], most_block[i]);
     }
-    uint64_t threads = (uint64_t)launch->block[0] * launch->block[1] *
-                       launch->block[2];
+    uint64_t threads =
+        (uint64_t)launch->block[0] * launch->block[1] * launch->block[2];
     if (threads > 1024)
         return TSR_FAIL(err, TSR_EUSAGE,
                         "%s: a block of %llu threads; 1024 is the most", name,
@@ -356,8 +358,8 @@ static int check_launch(const struct emu_launch *launch, struct emu_run *run,
                         struct tsr_error *err)
 {
     const struct emu_kernel *kernel = launch->kernel;
-    uint32_t limit = run->options.shared_limit ? run->options.shared_limit
-                                               : DEFAULT_SHARED;
+    uint32_t limit =
+        run->options.shared_limit ? run->options.shared_limit : DEFAULT_SHARED;
     int rc = check_shape(launch, err);
     if (rc)
         return rc;
@@ -393,7 +395,8 @@ static int check_launch(const struct emu_launch *launch, struct emu_run *run,
     return 0;
 }
 
-/* -- code for another instruction set -----------------------------------------------------------
+/* -- code for another instruction set
+ * -----------------------------------------------------------
  */
 
 static void free_codes(struct emu_code *codes, size_t count)
@@ -421,8 +424,8 @@ static int retarget(const struct emu_module *module, enum emu_isa isa,
         }
         for (uint32_t i = 0; i < code->op_count; i++) {
             code->op[i] = module->code[f].op[i];
-            code->op[i].run = emu_handler_find(
-                (enum emu_handler_id)code->handler[i], isa);
+            code->op[i].run =
+                emu_handler_find((enum emu_handler_id)code->handler[i], isa);
         }
     }
     *out = codes;
@@ -454,7 +457,8 @@ static int lay_out_counts(const struct emu_module *module, struct emu_run *run,
     return 0;
 }
 
-/* -- schedules -------------------------------------------------------------------------------------
+/* -- schedules
+ * -------------------------------------------------------------------------------------
  */
 
 static void differ(const struct emu_run *run, uint64_t address,

@@ -66,37 +66,31 @@ static inline struct EMU_H(extent)
 }
 
 /* The lanes that may access `bytes` at their address in global memory. */
-static inline uint32_t EMU_H(reach_global)(struct emu_warp *w,
-                                           const struct emu_op *op,
-                                           enum emu_access_kind kind,
-                                           uint32_t bytes,
-                                           const uint64_t address[32],
-                                           uint32_t m)
+static inline uint32_t EMU_H(reach_global)(
+    struct emu_warp *w, const struct emu_op *op, enum emu_access_kind kind,
+    uint32_t bytes, const uint64_t address[32], uint32_t m)
 {
     struct EMU_H(extent) e = EMU_H(measure)(address, m);
     if (e.bits & (bytes - 1) ||
         !emu_reach_hint(w->block->worker, op, e.low, e.high + bytes,
                         kind != EMU_READ))
-        m = emu_reach_slow(w, op, PTX_SPACE_GLOBAL, kind, bytes, bytes,
-                           address, m);
+        m = emu_reach_slow(w, op, PTX_SPACE_GLOBAL, kind, bytes, bytes, address,
+                           m);
     if (m && (w->block->checks | w->block->counts))
         emu_reach_observe(w, op, PTX_SPACE_GLOBAL, kind, op->z, bytes, address,
                           m, 0);
     return m;
 }
 
-static inline uint32_t EMU_H(reach_shared)(struct emu_warp *w,
-                                           const struct emu_op *op,
-                                           enum emu_access_kind kind,
-                                           uint32_t bytes,
-                                           const uint64_t address[32],
-                                           uint32_t m)
+static inline uint32_t EMU_H(reach_shared)(
+    struct emu_warp *w, const struct emu_op *op, enum emu_access_kind kind,
+    uint32_t bytes, const uint64_t address[32], uint32_t m)
 {
     struct EMU_H(extent) e = EMU_H(measure)(address, m);
     uint64_t size = w->block->shared_bytes;
     if (e.bits & (bytes - 1) || bytes > size || e.high > size - bytes)
-        m = emu_reach_slow(w, op, PTX_SPACE_SHARED, kind, bytes, bytes,
-                           address, m);
+        m = emu_reach_slow(w, op, PTX_SPACE_SHARED, kind, bytes, bytes, address,
+                           m);
     if (m && (w->block->checks | w->block->counts))
         emu_reach_observe(w, op, PTX_SPACE_SHARED, kind, op->z, bytes, address,
                           m, 0);
@@ -104,13 +98,10 @@ static inline uint32_t EMU_H(reach_shared)(struct emu_warp *w,
 }
 
 /* Local memory and the arguments: a window whose accesses nobody else sees. */
-static inline uint32_t EMU_H(reach_window)(struct emu_warp *w,
-                                           const struct emu_op *op,
-                                           enum ptx_space space,
-                                           enum emu_access_kind kind,
-                                           uint32_t bytes,
-                                           const uint64_t address[32],
-                                           uint32_t m)
+static inline uint32_t EMU_H(reach_window)(
+    struct emu_warp *w, const struct emu_op *op, enum ptx_space space,
+    enum emu_access_kind kind, uint32_t bytes, const uint64_t address[32],
+    uint32_t m)
 {
     m = emu_reach_slow(w, op, space, kind, bytes, bytes, address, m);
     if (m && (w->block->checks | w->block->counts))
@@ -118,7 +109,8 @@ static inline uint32_t EMU_H(reach_window)(struct emu_warp *w,
     return m;
 }
 
-/* -- moving lanes ------------------------------------------------------------- */
+/* -- moving lanes -------------------------------------------------------------
+ */
 
 static inline uint64_t EMU_H(fetch)(const unsigned char *p, int bytes,
                                     int is_signed)
@@ -186,9 +178,8 @@ static inline int EMU_H(is_run)(const uint64_t address[32], uint64_t step)
 static inline void EMU_H(split4)(const unsigned char *p, unsigned char *r,
                                  const uint32_t *list, int lane)
 {
-    const __m512i pick =
-        _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25,
-                          29);
+    const __m512i pick = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9,
+                                           13, 17, 21, 25, 29);
     const __m512i two = _mm512_set1_epi32(2);
     __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);
     __m512i c = _mm512_loadu_si512(p + 128), d = _mm512_loadu_si512(p + 192);
@@ -222,21 +213,22 @@ static inline void EMU_H(split2)(const unsigned char *p, unsigned char *r,
 
 /* Words from anywhere within 2 GiB of the lowest lane. */
 static inline void EMU_H(gather)(unsigned char *r, const struct emu_op *op,
-                                 uint64_t base,
-                                 const uint64_t address[32])
+                                 uint64_t base, const uint64_t address[32])
 {
     for (int i = 0; i < 32; i += 16) {
-        __m256i low = _mm512_cvtepi64_epi32(_mm512_sub_epi64(
-            _mm512_loadu_si512((const void *)(address + i)),
-            _mm512_set1_epi64((long long)address[0])));
+        __m256i low = _mm512_cvtepi64_epi32(
+            _mm512_sub_epi64(_mm512_loadu_si512((const void *)(address + i)),
+                             _mm512_set1_epi64((long long)address[0])));
         __m256i high = _mm512_cvtepi64_epi32(_mm512_sub_epi64(
             _mm512_loadu_si512((const void *)(address + i + 8)),
             _mm512_set1_epi64((long long)address[0])));
-        __m512i index = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+        __m512i index =
+            _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
         for (int k = 0; k < op->n; k++)
             _mm512_storeu_si512(
                 EMU_AT(lane_u32, op->list[k]) + i,
-                _mm512_i32gather_epi32(index, HOST(base + address[0] + 4u * k), 1));
+                _mm512_i32gather_epi32(index, HOST(base + address[0] + 4u * k),
+                                       1));
     }
 }
 
@@ -248,8 +240,7 @@ static inline int EMU_H(spans_little)(const uint64_t address[32])
 
 /* 1 if it could be done by whole vectors. */
 static inline int EMU_H(load_words)(unsigned char *r, const struct emu_op *op,
-                                    uint64_t base,
-                                    const uint64_t address[32])
+                                    uint64_t base, const uint64_t address[32])
 {
     const unsigned char *p = HOST(base + address[0]);
     if (EMU_H(is_run)(address, 4u * op->n)) {
@@ -276,8 +267,7 @@ static inline int EMU_H(load_words)(unsigned char *r, const struct emu_op *op,
 #else
 
 static inline int EMU_H(load_words)(unsigned char *r, const struct emu_op *op,
-                                    uint64_t base,
-                                    const uint64_t address[32])
+                                    uint64_t base, const uint64_t address[32])
 {
     for (int i = 0; i < 32; i++) {
         const unsigned char *p = HOST(base + address[i]);
@@ -323,8 +313,7 @@ static inline void EMU_H(store)(unsigned char *r, const struct emu_op *op,
 {
     int bytes = op->x;
 #if EMU_ISA_LEVEL >= 4
-    if (m == EMU_ALL && bytes == 4 && op->n == 1 &&
-        EMU_H(is_run)(address, 4)) {
+    if (m == EMU_ALL && bytes == 4 && op->n == 1 && EMU_H(is_run)(address, 4)) {
         memcpy(HOST(base + address[0]), EMU_AT(lane_u32, op->list[0]), 128);
         return;
     }
@@ -365,7 +354,8 @@ static inline void EMU_H(ordered)(const struct emu_op *op)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* -- handlers -------------------------------------------------------------------- */
+/* -- handlers
+ * -------------------------------------------------------------------- */
 
 #define BYTES ((uint32_t)op->x * op->n)
 
@@ -396,8 +386,7 @@ static inline void EMU_H(load_global)(struct emu_warp *w, unsigned char *r,
                                       const struct emu_op *op, uint32_t m,
                                       const uint64_t address[32])
 {
-    uint32_t good =
-        EMU_H(reach_global)(w, op, EMU_READ, BYTES, address, m);
+    uint32_t good = EMU_H(reach_global)(w, op, EMU_READ, BYTES, address, m);
     if (good)
         EMU_H(load)(r, op, good, 0, address);
     if (good != m)
@@ -409,8 +398,7 @@ static inline void EMU_H(load_shared)(struct emu_warp *w, unsigned char *r,
                                       const struct emu_op *op, uint32_t m,
                                       const uint64_t address[32])
 {
-    uint32_t good =
-        EMU_H(reach_shared)(w, op, EMU_READ, BYTES, address, m);
+    uint32_t good = EMU_H(reach_shared)(w, op, EMU_READ, BYTES, address, m);
     if (good)
         EMU_H(load)(r, op, good, BASE(w->block->shared), address);
     if (good != m)
@@ -421,8 +409,8 @@ static void EMU_H(load_local)(struct emu_warp *w, unsigned char *r,
                               const struct emu_op *op, uint32_t m,
                               uint64_t address[32])
 {
-    uint32_t good = EMU_H(reach_window)(w, op, PTX_SPACE_LOCAL, EMU_READ,
-                                        BYTES, address, m);
+    uint32_t good = EMU_H(reach_window)(w, op, PTX_SPACE_LOCAL, EMU_READ, BYTES,
+                                        address, m);
     for (int i = 0; i < 32; i++)
         address[i] += (w->id * 32 + (uint64_t)i) * w->block->local_bytes;
     if (good)
@@ -434,11 +422,11 @@ static void EMU_H(load_argument)(struct emu_warp *w, unsigned char *r,
                                  const struct emu_op *op, uint32_t m,
                                  const uint64_t address[32])
 {
-    uint32_t good = EMU_H(reach_window)(w, op, PTX_SPACE_PARAM, EMU_READ,
-                                        BYTES, address, m);
+    uint32_t good = EMU_H(reach_window)(w, op, PTX_SPACE_PARAM, EMU_READ, BYTES,
+                                        address, m);
     if (good)
-        EMU_H(load_each)(r, op, good, BASE(w->block->run->launch->arguments),
-                         address);
+        EMU_H(load_each)
+        (r, op, good, BASE(w->block->run->launch->arguments), address);
     EMU_H(load_zero)(r, op, m & ~good);
 }
 

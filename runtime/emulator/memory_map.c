@@ -203,7 +203,8 @@ done:
     return rc;
 }
 
-/* -- names for findings --------------------------------------------------------
+/* -- names for findings
+ * --------------------------------------------------------
  */
 
 /* How far `address` is outside; 0 inside. */
@@ -253,7 +254,8 @@ int emu_memory_find_region(void *context, uint64_t address,
     return best != UINT64_MAX;
 }
 
-/* -- snapshots ------------------------------------------------------------------
+/* -- snapshots
+ * ------------------------------------------------------------------
  */
 
 struct piece {

@@ -25,7 +25,8 @@
 #include "runtime/emulator/isa.h"
 #else
 
-/* -- plain -------------------------------------------------------------------------- */
+/* -- plain
+ * -------------------------------------------------------------------------- */
 
 static inline int EMU_H(byte_of)(const unsigned char *p, int is_signed)
 {
@@ -83,7 +84,9 @@ static void EMU_H(general)(struct emu_warp *w, unsigned char *r,
     EMU_H(put)(r, op, rows8, sum, m);
 }
 
-/* -- VNNI ---------------------------------------------------------------------------- */
+/* -- VNNI
+ * ----------------------------------------------------------------------------
+ */
 
 #if EMU_ISA_LEVEL >= 4
 
@@ -96,16 +99,16 @@ static inline __m512i EMU_H(columns)(__m512i low, __m512i high, int q, int odd)
     return _mm512_permutex2var_epi32(low, index, high);
 }
 
-#define SPREAD(v, q) _mm512_shuffle_epi32(v, (_MM_PERM_ENUM)((q) * 0x55))
+#define SPREAD(v, q) _mm512_shuffle_epi32(v, (_MM_PERM_ENUM)((q)*0x55))
 #define LOAD(offset) _mm512_loadu_si512((const void *)(r + (offset)))
 
 /* Adds the products of `slots` k-slots to both C slots of 8 rows. `kind`:
 ** 0 A unsigned B signed, 1 both signed, 2 A signed B unsigned, 3 both
 ** unsigned. */
-static inline __attribute__((always_inline)) void
-EMU_H(eight_rows)(unsigned char *r, const uint32_t *d, const uint32_t *c,
-                  const uint32_t *a, int step, const __m512i (*b)[4][2],
-                  const __m512i bias[2], int slots, int kind)
+static inline __attribute__((always_inline)) void EMU_H(eight_rows)(
+    unsigned char *r, const uint32_t *d, const uint32_t *c, const uint32_t *a,
+    int step, const __m512i (*b)[4][2], const __m512i bias[2], int slots,
+    int kind)
 {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
     for (int part = 0; part < 2; part++) { /* rows 0-3, 4-7 */
@@ -120,23 +123,23 @@ EMU_H(eight_rows)(unsigned char *r, const uint32_t *d, const uint32_t *c,
             __m512i v = LOAD(a[s * step] + at);
             if (kind == 1)
                 v = _mm512_xor_si512(v, flip);
-#define STEP(q, even, odd)                                                     \
-    do {                                                                       \
-        __m512i row = SPREAD(v, q);                                            \
-        if (kind == 2) {                                                       \
-            even = _mm512_dpbusd_epi32(even, b[s][q][0], row);                 \
-            odd = _mm512_dpbusd_epi32(odd, b[s][q][1], row);                   \
-        } else {                                                               \
-            even = _mm512_dpbusd_epi32(even, row, b[s][q][0]);                 \
-            odd = _mm512_dpbusd_epi32(odd, row, b[s][q][1]);                   \
-        }                                                                      \
-        if (kind == 3) { /* + 128 * the sum of A's row */                      \
-            __m512i most = _mm512_set1_epi8(127), one = _mm512_set1_epi8(1);   \
-            even = _mm512_dpbusd_epi32(even, row, most);                       \
-            odd = _mm512_dpbusd_epi32(odd, row, most);                         \
-            even = _mm512_dpbusd_epi32(even, row, one);                        \
-            odd = _mm512_dpbusd_epi32(odd, row, one);                          \
-        }                                                                      \
+#define STEP(q, even, odd)                                                   \
+    do {                                                                     \
+        __m512i row = SPREAD(v, q);                                          \
+        if (kind == 2) {                                                     \
+            even = _mm512_dpbusd_epi32(even, b[s][q][0], row);               \
+            odd = _mm512_dpbusd_epi32(odd, b[s][q][1], row);                 \
+        } else {                                                             \
+            even = _mm512_dpbusd_epi32(even, row, b[s][q][0]);               \
+            odd = _mm512_dpbusd_epi32(odd, row, b[s][q][1]);                 \
+        }                                                                    \
+        if (kind == 3) { /* + 128 * the sum of A's row */                    \
+            __m512i most = _mm512_set1_epi8(127), one = _mm512_set1_epi8(1); \
+            even = _mm512_dpbusd_epi32(even, row, most);                     \
+            odd = _mm512_dpbusd_epi32(odd, row, most);                       \
+            even = _mm512_dpbusd_epi32(even, row, one);                      \
+            odd = _mm512_dpbusd_epi32(odd, row, one);                        \
+        }                                                                    \
     } while (0)
             STEP(0, even, odd);
             STEP(1, even2, odd2);
@@ -151,9 +154,8 @@ EMU_H(eight_rows)(unsigned char *r, const uint32_t *d, const uint32_t *c,
     }
 }
 
-static inline __attribute__((always_inline)) void
-EMU_H(vector)(unsigned char *r, const struct emu_op *op, int rows8, int slots,
-              int kind)
+static inline __attribute__((always_inline)) void EMU_H(vector)(
+    unsigned char *r, const struct emu_op *op, int rows8, int slots, int kind)
 {
     const uint32_t *d = op->list, *a = d + 2 * rows8, *b = a + rows8 * slots,
                    *c = b + slots;
@@ -170,28 +172,29 @@ EMU_H(vector)(unsigned char *r, const struct emu_op *op, int rows8, int slots,
             for (int odd = 0; odd < 2; odd++) {
                 spread[s][q][odd] = EMU_H(columns)(low, high, q, odd);
                 if (kind == 1)
-                    bias[odd] = _mm512_dpbusd_epi32(bias[odd], flip,
-                                                    spread[s][q][odd]);
+                    bias[odd] =
+                        _mm512_dpbusd_epi32(bias[odd], flip, spread[s][q][odd]);
             }
         }
     }
     for (int half = 0; half < rows8; half++)
-        EMU_H(eight_rows)(r, d + 2 * half, c + 2 * half, a + half, rows8,
-                          (const __m512i(*)[4][2])spread, bias, slots, kind);
+        EMU_H(eight_rows)
+        (r, d + 2 * half, c + 2 * half, a + half, rows8,
+         (const __m512i(*)[4][2])spread, bias, slots, kind);
 }
 
-#define MMA(name, rows8, slots)                                                \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        emu_check_warp(w, op, m);                                              \
-        if (m != EMU_ALL || op->flags & EMU_SAT || op->z)                               \
-            EMU_H(general)(w, r, op, rows8, slots, m);                         \
-        else if (op->x)                                                        \
-            op->y ? EMU_H(vector)(r, op, rows8, slots, 1)                      \
-                  : EMU_H(vector)(r, op, rows8, slots, 2);                     \
-        else                                                                   \
-            op->y ? EMU_H(vector)(r, op, rows8, slots, 0)                      \
-                  : EMU_H(vector)(r, op, rows8, slots, 3);                     \
+#define MMA(name, rows8, slots)                            \
+    void EMU_H(name)(EMU_ARGUMENTS)                        \
+    {                                                      \
+        emu_check_warp(w, op, m);                          \
+        if (m != EMU_ALL || op->flags & EMU_SAT || op->z)  \
+            EMU_H(general)(w, r, op, rows8, slots, m);     \
+        else if (op->x)                                    \
+            op->y ? EMU_H(vector)(r, op, rows8, slots, 1)  \
+                  : EMU_H(vector)(r, op, rows8, slots, 2); \
+        else                                               \
+            op->y ? EMU_H(vector)(r, op, rows8, slots, 0)  \
+                  : EMU_H(vector)(r, op, rows8, slots, 3); \
     }
 
 #else
@@ -234,8 +237,8 @@ static inline void EMU_H(blocks)(unsigned char *r, const struct emu_op *op,
                     int32_t t = 0;
                     for (int k = 0; k < 16; k++)
                         t += p[k] * q[k];
-                    sum[half][g][n] = (int32_t)((uint32_t)sum[half][g][n] +
-                                                (uint32_t)t);
+                    sum[half][g][n] =
+                        (int32_t)((uint32_t)sum[half][g][n] + (uint32_t)t);
                 }
             }
         }
@@ -249,14 +252,14 @@ static inline void EMU_H(blocks)(unsigned char *r, const struct emu_op *op,
     }
 }
 
-#define MMA(name, rows8, slots)                                                \
-    void EMU_H(name)(EMU_ARGUMENTS)                                            \
-    {                                                                          \
-        emu_check_warp(w, op, m);                                              \
-        if (m != EMU_ALL || op->flags & EMU_SAT || op->z)                               \
-            EMU_H(general)(w, r, op, rows8, slots, m);                         \
-        else                                                                   \
-            EMU_H(blocks)(r, op, rows8, slots);                                \
+#define MMA(name, rows8, slots)                           \
+    void EMU_H(name)(EMU_ARGUMENTS)                       \
+    {                                                     \
+        emu_check_warp(w, op, m);                         \
+        if (m != EMU_ALL || op->flags & EMU_SAT || op->z) \
+            EMU_H(general)(w, r, op, rows8, slots, m);    \
+        else                                              \
+            EMU_H(blocks)(r, op, rows8, slots);           \
     }
 
 #endif

@@ -8,7 +8,8 @@
 #include "runtime/emulator/memory_map.h"
 #include "runtime/emulator/warp.h"
 
-/* -- variables -------------------------------------------------------------------------- */
+/* -- variables
+ * -------------------------------------------------------------------------- */
 
 /* All variables of a module: file scope first, then those of each body. */
 static size_t count_variables(const struct ptx_module *ptx)
@@ -19,9 +20,8 @@ static size_t count_variables(const struct ptx_module *ptx)
     return count;
 }
 
-static int place_global(struct emu_module *module,
-                        const struct ptx_variable *v, uint64_t *address,
-                        struct tsr_error *err)
+static int place_global(struct emu_module *module, const struct ptx_variable *v,
+                        uint64_t *address, struct tsr_error *err)
 {
     int rc = emu_memory_alloc(module->memory, v->bytes, v->name, address, err);
     if (rc)
@@ -44,9 +44,8 @@ static int place_global(struct emu_module *module,
 ** array without a size is the dynamic part. Its address is baked into the
 ** code, so it is the entry's own end, unless a .func could want it too: then
 ** it is the furthest end of all. */
-static int place_shared(struct emu_module *module,
-                        const struct ptx_variable *v, uint64_t *at,
-                        uint64_t *address, struct tsr_error *err)
+static int place_shared(struct emu_module *module, const struct ptx_variable *v,
+                        uint64_t *at, uint64_t *address, struct tsr_error *err)
 {
     uint64_t align = v->align ? v->align : 1;
     uint64_t here = (*at + align - 1) & ~(align - 1);
@@ -101,8 +100,7 @@ static int place_variables(struct emu_module *module, struct tsr_error *err)
     int rc, any_func = 0;
     module->placed =
         tsr__calloc(count_variables(ptx) + 1, sizeof *module->placed);
-    module->shared_end =
-        tsr__calloc(functions + 1, sizeof *module->shared_end);
+    module->shared_end = tsr__calloc(functions + 1, sizeof *module->shared_end);
     if (!module->placed || !module->shared_end)
         return TSR_FAIL(err, TSR_EMEMORY, "out of memory");
     for (int i = 0; i < ptx->variable_count; i++)
@@ -226,7 +224,9 @@ static int list_windows(struct emu_kernel *kernel, struct tsr_error *err)
     return 0;
 }
 
-/* -- stack ------------------------------------------------------------------------------- */
+/* -- stack
+ * -------------------------------------------------------------------------------
+ */
 
 /* Deepest chain of calls from function `f`; a recursion counts as -1. */
 struct depth {
@@ -286,15 +286,16 @@ done:
     return rc;
 }
 
-/* -- kernels ------------------------------------------------------------------------------ */
+/* -- kernels
+ * ------------------------------------------------------------------------------
+ */
 
-static int describe_parameters(struct emu_kernel *kernel,
-                               struct tsr_error *err)
+static int describe_parameters(struct emu_kernel *kernel, struct tsr_error *err)
 {
     const struct ptx_function *f = kernel->function;
     uint64_t total;
-    kernel->parameter = tsr__calloc((size_t)f->parameter_count + 1,
-                                    sizeof *kernel->parameter);
+    kernel->parameter =
+        tsr__calloc((size_t)f->parameter_count + 1, sizeof *kernel->parameter);
     if (!kernel->parameter)
         return TSR_FAIL(err, TSR_EMEMORY, "out of memory");
     for (int i = 0; i < f->parameter_count; i++) {
@@ -401,8 +402,7 @@ void emu_module_free(struct emu_module *module)
     }
     for (size_t i = 0; i < module->placed_count; i++)
         if (module->placed[i].variable->space != PTX_SPACE_SHARED)
-            emu_memory_release(module->memory, module->placed[i].address,
-                               NULL);
+            emu_memory_release(module->memory, module->placed[i].address, NULL);
     tsr__free(module->code);
     tsr__free(module->kernel);
     tsr__free(module->placed);
@@ -412,7 +412,8 @@ void emu_module_free(struct emu_module *module)
     tsr__free(module);
 }
 
-/* -- looking in ------------------------------------------------------------------------------
+/* -- looking in
+ * ------------------------------------------------------------------------------
  */
 
 const struct emu_kernel *emu_module_entry(const struct emu_module *module,
@@ -433,8 +434,7 @@ const struct emu_kernel *emu_module_kernel(const struct emu_module *module,
 }
 
 int emu_module_variable(const struct emu_module *module, const char *name,
-                        uint64_t *address, size_t *bytes,
-                        struct tsr_error *err)
+                        uint64_t *address, size_t *bytes, struct tsr_error *err)
 {
     for (size_t i = 0; i < module->placed_count; i++) {
         const struct emu_placed *placed = &module->placed[i];

@@ -42,10 +42,10 @@ enum {
     EMU_NAN = 8,      /* min.NaN, max.NaN */
     EMU_XORSIGN = 16, /* min.xorsign.abs */
     EMU_ABS = 32,
-    EMU_HIDDEN = 64,  /* not a PTX instruction of its own: not counted */
+    EMU_HIDDEN = 64,     /* not a PTX instruction of its own: not counted */
     EMU_WIDE_BASE = 128, /* address register has 64 bits */
     EMU_SIGNED = 256,
-    EMU_WIDE = 512,   /* destination or data slots have 64 bits */
+    EMU_WIDE = 512, /* destination or data slots have 64 bits */
 };
 
 /* op.x, op.y of cvt_pair besides enum ptx_type: eight-bit floats. */
@@ -60,9 +60,9 @@ struct emu_op {
     uint32_t guard;       /* predicate slot; always there */
     uint32_t d, a, b, c, e;
     uint32_t target; /* of EMU_DO_TOGETHER: slot of the member mask */
-    uint32_t rank;  /* order of fragments; distinct, ascending with layout */
+    uint32_t rank;   /* order of fragments; distinct, ascending with layout */
     uint16_t flags;
-    int8_t flip;    /* -1: guard negated, else 0 */
+    int8_t flip; /* -1: guard negated, else 0 */
     uint8_t control;
     uint8_t x, y, z, n; /* modifiers; meaning belongs to the handler */
 };
@@ -81,8 +81,8 @@ struct emu_fill {
 struct emu_code {
     const struct ptx_function *function;
     struct emu_op *op;
-    uint16_t *handler;                       /* id per op, handlers.h */
-    const struct ptx_instruction **source;   /* per op */
+    uint16_t *handler;                     /* id per op, handlers.h */
+    const struct ptx_instruction **source; /* per op */
     uint32_t op_count;
     uint32_t *list;
     struct emu_fill *fill;

@@ -74,8 +74,8 @@ static int order_words(const struct ptx_instruction *in, struct words *out)
     for (int i = 0; i < in->modifier_count; i++) {
         int k = i;
         out->word[i] = in->modifier[i];
-        for (; access && k > 0 && access_class(out->word[k]) <
-                                      access_class(out->word[k - 1]);
+        for (; access && k > 0 &&
+               access_class(out->word[k]) < access_class(out->word[k - 1]);
              k--) {
             const char *t = out->word[k];
             out->word[k] = out->word[k - 1];

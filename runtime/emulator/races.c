@@ -10,8 +10,6 @@
 ** everything, so nearly all accesses pass by one look at the latest and the
 ** earliest entry of the range they cover.
 */
-#include <string.h>
-
 #include "runtime/emulator/hazard_state.h"
 
 /* -- findings ------------------------------------------------------------- */
@@ -117,12 +115,6 @@ static void check_read_entry(struct emu_hazard_block *block,
     }
 }
 
-/* The lowest lane of a mask that is not empty. */
-static inline uint32_t lowest(uint32_t mask)
-{
-    return (uint32_t)__builtin_ctz(mask);
-}
-
 struct span {
     size_t first, last; /* granules, last is included */
 };
@@ -140,199 +132,6 @@ static struct span span_of(const struct hazard_races *races,
     return span;
 }
 
-/* -- many entries at once ------------------------------------------------- */
-
-/* Entries are below 2^31, so that four compare as signed numbers at once. */
-typedef int32_t quad __attribute__((vector_size(16)));
-
-static inline quad load_quad(const uint32_t *at)
-{
-    quad q;
-    memcpy(&q, at, sizeof q);
-    return q;
-}
-
-static inline quad choose(quad mask, quad yes, quad no)
-{
-    return (yes & mask) | (no & ~mask);
-}
-
-/* Of several entries: the earliest and the latest, and which bits any of them
-** has, and all. */
-struct extremes {
-    uint32_t least, most, any, all;
-};
-
-/* An access in granules. Most are rows: lane after lane, without a gap. */
-struct shape {
-    const struct emu_access *access;
-    uint32_t shift;
-    size_t count;     /* granules of a lane: 1, 2, 4, 8 or 16 */
-    size_t first;     /* of lane 0, where it is a row of all lanes */
-    size_t low, high; /* all are within */
-    int is_row;
-};
-
-static size_t first_of(const struct shape *shape, uint32_t lane)
-{
-    return (size_t)(shape->access->address[lane] >> shape->shift);
-}
-
-/* Returns 0 for an access that is not made of whole granules of the shadow:
-** the core has tested bounds, and this keeps an error there from becoming one
-** here. */
-static int shape_of(const struct hazard_races *races,
-                    const struct emu_access *access, struct shape *shape)
-{
-    const uint64_t *address = access->address;
-    uint64_t low = UINT64_MAX, high = 0, gaps = 0;
-    for (uint64_t lane = 0; lane < 32; lane++)
-        gaps |= address[lane] ^ (address[0] + lane * access->bytes);
-    shape->is_row = gaps == 0 && access->mask == 0xffffffffu;
-    if (shape->is_row) {
-        low = address[0];
-        high = address[31];
-    }
-    for (uint32_t rest = shape->is_row ? 0 : access->mask; rest;
-         rest &= rest - 1) {
-        uint64_t at = address[lowest(rest)];
-        low = at < low ? at : low;
-        high = at > high ? at : high;
-    }
-    shape->access = access;
-    shape->count = access->bytes >> races->shift;
-    shape->shift = races->shift;
-    shape->first = (size_t)(address[0] >> races->shift);
-    shape->low = (size_t)(low >> races->shift);
-    shape->high = (size_t)((high + access->bytes - 1) >> races->shift);
-    return shape->count > 0 && shape->high < races->granules;
-}
-
-struct quads {
-    quad least, most, any, all;
-};
-
-/* `count` entries, a multiple of four. */
-static inline void look(struct quads *found, const uint32_t *entry,
-                        size_t count)
-{
-    for (size_t i = 0; i < count; i += 4) {
-        quad q = load_quad(entry + i);
-        found->least = choose(q < found->least, q, found->least);
-        found->most = choose(q > found->most, q, found->most);
-        found->any |= q;
-        found->all &= q;
-    }
-}
-
-static struct extremes fold(const struct quads *found)
-{
-    struct extremes e = {INT32_MAX, 0, 0, UINT32_MAX};
-    for (int i = 0; i < 4; i++) {
-        uint32_t low = (uint32_t)found->least[i];
-        uint32_t high = (uint32_t)found->most[i];
-        e.least = low < e.least ? low : e.least;
-        e.most = high > e.most ? high : e.most;
-        e.any |= (uint32_t)found->any[i];
-        e.all &= (uint32_t)found->all[i];
-    }
-    return e;
-}
-
-/* One or two granules a lane. */
-static struct extremes look_narrow(const struct shape *shape,
-                                   const uint32_t *entry)
-{
-    struct extremes e = {INT32_MAX, 0, 0, UINT32_MAX};
-    for (uint32_t rest = shape->access->mask; rest; rest &= rest - 1) {
-        const uint32_t *at = entry + first_of(shape, lowest(rest));
-        for (size_t i = 0; i < shape->count; i++) {
-            e.least = at[i] < e.least ? at[i] : e.least;
-            e.most = at[i] > e.most ? at[i] : e.most;
-            e.any |= at[i];
-            e.all &= at[i];
-        }
-    }
-    return e;
-}
-
-/* Of the entries that the access covers. */
-static struct extremes find_extremes(const struct shape *shape,
-                                     const uint32_t *entry)
-{
-    struct quads found = {.least = {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX},
-                          .all = {-1, -1, -1, -1}};
-    uint32_t rest = shape->access->mask;
-    if (shape->is_row)
-        look(&found, entry + shape->first, shape->count * 32);
-    else if (shape->count == 4)
-        for (; rest; rest &= rest - 1)
-            look(&found, entry + first_of(shape, lowest(rest)), 4);
-    else if (shape->count > 4)
-        for (; rest; rest &= rest - 1)
-            look(&found, entry + first_of(shape, lowest(rest)), shape->count);
-    else
-        return look_narrow(shape, entry);
-    return fold(&found);
-}
-
-static inline quad quad_of(uint32_t value)
-{
-    int32_t v = (int32_t)value;
-    return (quad){v, v, v, v};
-}
-
-static inline void store_quad(uint32_t *at, quad q)
-{
-    memcpy(at, &q, sizeof q);
-}
-
-/* Rows of four granules a lane, or of one: no address need be looked at. */
-static void fill_row(const struct shape *shape, uint32_t *entry,
-                     uint32_t *lines, uint32_t fresh, uint32_t step, quad line)
-{
-    quad q = quad_of(fresh), next = quad_of(step);
-    if (shape->count == 1) {
-        q += next * (quad){0, 1, 2, 3};
-        next = quad_of(step * 4);
-    }
-    entry += shape->first;
-    lines += shape->first;
-    for (size_t i = 0; i < shape->count * 32; i += 4, q += next) {
-        store_quad(entry + i, q);
-        store_quad(lines + i, line);
-    }
-}
-
-/* Puts `fresh` + lane * `step` into every granule, and the line. */
-static void fill(const struct shape *shape, uint32_t *entry, uint32_t *lines,
-                 uint32_t fresh, uint32_t step)
-{
-    uint32_t line = (uint32_t)shape->access->instruction->line;
-    quad four = quad_of(line);
-    if (shape->is_row && (shape->count == 1 || shape->count == 4)) {
-        fill_row(shape, entry, lines, fresh, step, four);
-        return;
-    }
-    for (uint32_t rest = shape->access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = lowest(rest);
-        size_t first = first_of(shape, lane);
-        uint32_t value = fresh + lane * step;
-        if (shape->count >= 4) {
-            quad q = quad_of(value);
-            for (size_t i = first; i < first + shape->count; i += 4) {
-                store_quad(entry + i, q);
-                store_quad(lines + i, four);
-            }
-            continue;
-        }
-        for (size_t i = first; i < first + shape->count; i++) {
-            entry[i] = value;
-            lines[i] = line;
-        }
-    }
-}
-
 /* -- checks --------------------------------------------------------------- */
 
 /* Up to when the accesses of warp `v` are known to be before those that warp
@@ -347,13 +146,13 @@ static uint32_t known_of(const struct hazard_races *races, uint32_t w,
 ** before a barrier of the whole block, or by one warp that `w` has seen since.
 ** A write may also come upon what was never written. */
 static int writes_are_before(const struct hazard_races *races,
-                             const struct shape *shape)
+                             const struct hazard_shape *shape)
 {
     uint32_t w = shape->access->warp;
     uint32_t together = races->together[w];
     uint32_t known =
         races->ordered[w] < together ? races->ordered[w] : together;
-    struct extremes e = find_extremes(shape, races->write);
+    struct hazard_extremes e = hazard_find_extremes(shape, races->write);
     if (((e.any ^ e.all) & 31) == 0) {
         uint32_t of_one = known_of(races, w, e.any & 31);
         known = of_one > known ? of_one : known;
@@ -364,14 +163,14 @@ static int writes_are_before(const struct hazard_races *races,
 }
 
 static void check_writes(struct emu_hazard_block *block,
-                         const struct shape *shape)
+                         const struct hazard_shape *shape)
 {
     const struct hazard_races *races = &block->races;
     const struct emu_access *access = shape->access;
     if (writes_are_before(races, shape))
         return;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = lowest(rest);
+        uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t entry = races->write[g];
@@ -383,16 +182,16 @@ static void check_writes(struct emu_hazard_block *block,
 }
 
 static void check_reads_of(struct emu_hazard_block *block,
-                           const struct shape *shape, uint32_t v,
+                           const struct hazard_shape *shape, uint32_t v,
                            uint32_t known)
 {
     const struct hazard_races *races = &block->races;
     const struct emu_access *access = shape->access;
-    struct extremes e = find_extremes(shape, races->read[v]);
+    struct hazard_extremes e = hazard_find_extremes(shape, races->read[v]);
     if (hazard_time(e.most) <= known)
         return;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = lowest(rest);
+        uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++)
             if (hazard_time(races->read[v][g]) > known)
@@ -401,7 +200,7 @@ static void check_reads_of(struct emu_hazard_block *block,
 }
 
 static void check_reads(struct emu_hazard_block *block,
-                        const struct shape *shape)
+                        const struct hazard_shape *shape)
 {
     const struct hazard_races *races = &block->races;
     uint32_t w = shape->access->warp;
@@ -421,10 +220,9 @@ static void merge_reads(struct hazard_races *races,
                         const struct emu_access *access, uint32_t fresh)
 {
     uint32_t *read = races->read[access->warp];
-    uint32_t *lines = races->read_line[access->warp];
     uint32_t together = races->together[access->warp];
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = lowest(rest);
+        uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t old = read[g], entry = fresh | lane;
@@ -436,7 +234,6 @@ static void merge_reads(struct hazard_races *races,
                     entry &= ~(uint32_t)HAZARD_STRONG;
             }
             read[g] = entry;
-            lines[g] = (uint32_t)access->instruction->line;
         }
     }
 }
@@ -446,7 +243,7 @@ static int is_ascending(const struct emu_access *access)
 {
     uint64_t last = 0;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = lowest(rest);
+        uint32_t lane = hazard_lowest(rest);
         if (access->address[lane] < last)
             return 0;
         last = access->address[lane] + access->bytes;
@@ -457,7 +254,7 @@ static int is_ascending(const struct emu_access *access)
 /* Has this warp not read these bytes since its lanes were last in order? What
 ** all lanes read, plainly, needs no look. */
 static int no_reads_to_merge(const struct hazard_races *races,
-                             const struct shape *shape)
+                             const struct hazard_shape *shape)
 {
     const struct emu_access *access = shape->access;
     uint32_t w = access->warp;
@@ -468,12 +265,12 @@ static int no_reads_to_merge(const struct hazard_races *races,
     return races->last_read[w] <= races->together[w] ||
            shape->low > races->read_high[w] ||
            shape->high < races->read_low[w] ||
-           hazard_time(find_extremes(shape, races->read[w]).most) <=
+           hazard_time(hazard_find_extremes(shape, races->read[w]).most) <=
                races->together[w];
 }
 
 static void mark_reads(struct emu_hazard_block *block,
-                       const struct shape *shape)
+                       const struct hazard_shape *shape)
 {
     struct hazard_races *races = &block->races;
     const struct emu_access *access = shape->access;
@@ -486,9 +283,11 @@ static void mark_reads(struct emu_hazard_block *block,
     fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
     fresh |= access->collective ? HAZARD_SEVERAL : 0;
     if (no_reads_to_merge(races, shape))
-        fill(shape, races->read[w], races->read_line[w], fresh, 1);
+        hazard_fill(shape, races->read[w], fresh, 1);
     else
         merge_reads(races, access, fresh);
+    hazard_fill(shape, races->read_line[w], (uint32_t)access->instruction->line,
+                0);
     races->last_read[w] = races->now;
     if (shape->low < races->read_low[w])
         races->read_low[w] = shape->low;
@@ -514,7 +313,7 @@ static void mark_strong_writes(struct hazard_races *races,
     uint32_t fresh =
         races->now << HAZARD_TIME_SHIFT | HAZARD_STRONG | access->warp;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = lowest(rest);
+        uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t old = races->write[g], time = hazard_time(old);
@@ -527,11 +326,18 @@ static void mark_strong_writes(struct hazard_races *races,
     }
 }
 
-static void mark_writes(struct hazard_races *races, const struct shape *shape,
-                        uint32_t time)
+static void mark_writes(struct hazard_races *races,
+                        const struct hazard_shape *shape, uint32_t time)
 {
-    fill(shape, races->write, races->write_line,
-         time << HAZARD_TIME_SHIFT | shape->access->warp, 32);
+    hazard_fill(shape, races->write,
+                time << HAZARD_TIME_SHIFT | shape->access->warp, 32);
+}
+
+static void mark_lines(struct hazard_races *races,
+                       const struct hazard_shape *shape)
+{
+    hazard_fill(shape, races->write_line,
+                (uint32_t)shape->access->instruction->line, 0);
 }
 
 /* -- events --------------------------------------------------------------- */
@@ -540,12 +346,13 @@ void emu_hazard_shared(struct emu_hazard_block *block,
                        const struct emu_access *access)
 {
     struct hazard_races *races = &block->races;
-    struct shape shape;
-    if (!shape_of(races, access, &shape))
+    struct hazard_shape shape;
+    if (!hazard_shape_of(races, access, &shape))
         return;
     if (access->order != EMU_WEAK)
         for (uint32_t rest = access->mask; rest; rest &= rest - 1)
-            hazard_handshake(races, access, access->address[lowest(rest)]);
+            hazard_handshake(races, access,
+                             access->address[hazard_lowest(rest)]);
     check_writes(block, &shape);
     if (access->kind == EMU_READ) {
         mark_reads(block, &shape);
@@ -557,18 +364,20 @@ void emu_hazard_shared(struct emu_hazard_block *block,
         return;
     }
     mark_writes(races, &shape, races->now);
+    mark_lines(races, &shape);
 }
 
 void emu_hazard_async_issue(struct emu_hazard_block *block,
                             const struct emu_access *to)
 {
     struct hazard_races *races = &block->races;
-    struct shape shape;
-    if (!shape_of(races, to, &shape))
+    struct hazard_shape shape;
+    if (!hazard_shape_of(races, to, &shape))
         return;
     check_writes(block, &shape);
     check_reads(block, &shape);
     mark_writes(races, &shape, HAZARD_PENDING);
+    mark_lines(races, &shape);
     races->pending += (uint32_t)__builtin_popcount(to->mask);
 }
 
@@ -576,8 +385,8 @@ void emu_hazard_async_land(struct emu_hazard_block *block,
                            const struct emu_access *to)
 {
     struct hazard_races *races = &block->races;
-    struct shape shape;
-    if (!shape_of(races, to, &shape))
+    struct hazard_shape shape;
+    if (!hazard_shape_of(races, to, &shape))
         return;
     mark_writes(races, &shape, races->now);
     races->pending -= (uint32_t)__builtin_popcount(to->mask);

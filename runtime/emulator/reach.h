@@ -12,8 +12,8 @@
 #include "runtime/emulator/warp.h"
 
 /* The instruction an op was made of. */
-static inline const struct ptx_instruction *
-emu_source(const struct emu_warp *w, const struct emu_op *op)
+static inline const struct ptx_instruction *emu_source(const struct emu_warp *w,
+                                                       const struct emu_op *op)
 {
     const struct emu_code *code = w->frame->code;
     return code->source[op - code->op];

@@ -99,9 +99,9 @@ static inline uint64_t emu_number_write(struct emu_number v,
         if (last < least)
             last = least;
         int shift = last - v.exponent;
-        uint64_t kept = shift > 0 ? emu_shift_round(v.mantissa, shift, mode,
-                                                    v.negative)
-                                  : v.mantissa << -shift;
+        uint64_t kept =
+            shift > 0 ? emu_shift_round(v.mantissa, shift, mode, v.negative)
+                      : v.mantissa << -shift;
         /* kept < 2^(fraction_bits + 1) or exactly that after a carry. */
         uint64_t hidden = UINT64_C(1) << f.fraction_bits;
         uint64_t bits = kept;
@@ -122,10 +122,9 @@ static inline uint64_t emu_number_write(struct emu_number v,
 
 /* `v` as a whole number, rounded in `mode` and clamped to [low, high]. */
 static inline uint64_t emu_number_integer(struct emu_number v, int bits,
-                                          int is_signed,
-                                          enum emu_rounding mode)
+                                          int is_signed, enum emu_rounding mode)
 {
-    uint64_t top = is_signed ? (UINT64_C(1) << (bits - 1)) - 1
+    uint64_t top = is_signed    ? (UINT64_C(1) << (bits - 1)) - 1
                    : bits == 64 ? UINT64_MAX
                                 : (UINT64_C(1) << bits) - 1;
     uint64_t bottom = is_signed ? top + 1 : 0; /* magnitude */

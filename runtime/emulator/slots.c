@@ -38,8 +38,7 @@ static void find_intervals(struct emu_decoder *d, const struct emu_flow *flow)
         const uint64_t *in = flow->in + b * flow->words;
         const uint64_t *out = flow->out + b * flow->words;
         for (size_t word = 0; word < flow->words; word++) {
-            for (uint64_t rest = in[word] | out[word]; rest;
-                 rest &= rest - 1) {
+            for (uint64_t rest = in[word] | out[word]; rest; rest &= rest - 1) {
                 uint32_t bit =
                     (uint32_t)(64 * word) + (uint32_t)__builtin_ctzll(rest);
                 struct emu_value *v = &d->value[flow->value_of[bit]];
@@ -56,7 +55,8 @@ static void find_intervals(struct emu_decoder *d, const struct emu_flow *flow)
             d->value[flow->value_of[bit]].blank = 1;
 }
 
-/* -- fixed places --------------------------------------------------------------------- */
+/* -- fixed places
+ * --------------------------------------------------------------------- */
 
 static uint32_t take(uint32_t *at, enum emu_width width)
 {
@@ -133,7 +133,8 @@ static int list_fills(struct emu_decoder *d)
     return 0;
 }
 
-/* -- linear scan ------------------------------------------------------------------------ */
+/* -- linear scan
+ * ------------------------------------------------------------------------ */
 
 static int by_start(const void *a, const void *b)
 {
@@ -150,11 +151,11 @@ struct slot {
     uint32_t offset, until;
 };
 
-static int scan_width(struct emu_decoder *d, enum emu_width width,
-                      uint32_t *at)
+static int scan_width(struct emu_decoder *d, enum emu_width width, uint32_t *at)
 {
     size_t count = 0, slots = 0;
-    struct emu_value **order = tsr__malloc((d->value_count + 1) * sizeof *order);
+    struct emu_value **order =
+        tsr__malloc((d->value_count + 1) * sizeof *order);
     struct slot *slot = tsr__malloc((d->value_count + 1) * sizeof *slot);
     if (!order || !slot) {
         tsr__free(order);

@@ -124,7 +124,8 @@ static void find_tracked(struct tracker *t)
     }
 }
 
-/* -- inserting ------------------------------------------------------------------------ */
+/* -- inserting
+ * ------------------------------------------------------------------------ */
 
 /* The decoder's arrays, being written again with more in them. */
 struct rewrite {
@@ -163,8 +164,8 @@ static int hidden(struct tracker *t, struct rewrite *to, uint32_t like,
          guarded && k < t->flow->first_reference[like + 1]; k++)
         if (d->reference[k].field == EMU_FIELD_GUARD)
             guard = d->reference[k].value;
-    to->op[to->count] = (struct emu_op){
-        .flip = guarded ? d->op[like].flip : 0, .flags = EMU_HIDDEN};
+    to->op[to->count] = (struct emu_op){.flip = guarded ? d->op[like].flip : 0,
+                                        .flags = EMU_HIDDEN};
     to->handler[to->count] = (uint16_t)id;
     to->source[to->count] = d->source[like];
     to->list_of[to->count] = (uint32_t)d->list_count;
@@ -311,8 +312,7 @@ static int insert(struct tracker *t)
         .list_of = tsr__malloc(n * sizeof *to.list_of),
     };
     int rc = 0;
-    if (!start || !self || !to.op || !to.handler || !to.source ||
-        !to.list_of) {
+    if (!start || !self || !to.op || !to.handler || !to.source || !to.list_of) {
         rc = TSR_FAIL(d->err, TSR_EMEMORY, "out of memory");
         goto done;
     }

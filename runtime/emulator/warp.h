@@ -20,10 +20,10 @@
 #include "runtime/emulator/memory_map.h"
 #include "runtime/emulator/op.h"
 
-#define EMU_BARRIERS    16
-#define EMU_MAX_WARPS   32
-#define EMU_CALL_DEPTH  256
-#define EMU_HINTS       64
+#define EMU_BARRIERS   16
+#define EMU_MAX_WARPS  32
+#define EMU_CALL_DEPTH 256
+#define EMU_HINTS      64
 
 /* Generic windows. Host addresses stay below 2^56. */
 #define EMU_WINDOW_MASK   (UINT64_C(0xff) << 56)
@@ -37,7 +37,7 @@ struct emu_frame {
     struct emu_frame *parent;
     struct emu_frame *next; /* of the warp's calls */
     uint32_t call;          /* op index of the call in the parent */
-    uint32_t local_base; /* where its locals begin, per thread */
+    uint32_t local_base;    /* where its locals begin, per thread */
     uint32_t depth;
 };
 
@@ -98,7 +98,7 @@ struct emu_block {
     uint64_t linear;
     uint64_t executed; /* warp instructions */
     uint64_t progress; /* ticks when something was released or ended */
-    int stopped; /* trap, deadlock, limit: no warp goes on */
+    int stopped;       /* trap, deadlock, limit: no warp goes on */
     int running;
     uint64_t random;
 };
@@ -108,9 +108,9 @@ struct emu_block {
 struct emu_run {
     const struct emu_launch *launch;
     const struct emu_kernel *kernel;
-    const struct emu_code *code; /* the entry's, for the chosen isa */
+    const struct emu_code *code;  /* the entry's, for the chosen isa */
     const struct emu_code *codes; /* all functions of the module */
-    const size_t *count_base; /* per function: its part of the counters */
+    const size_t *count_base;     /* per function: its part of the counters */
     size_t count_total;
     struct emu_options options;
     const struct emu_span *span; /* living allocations, ascending */
@@ -137,7 +137,7 @@ struct emu_worker {
     uint64_t executed;
     struct tsr_buffer output;
     struct emu_span hint[EMU_HINTS]; /* allocations found last: reach.h */
-    int failed; /* ran out of memory */
+    int failed;                      /* ran out of memory */
 };
 
 /* options.perturb_ulp, for alu_approx.c. */

@@ -81,6 +81,17 @@ refuses 2 'db' pack -o "$scratch/none.tpk"
 refuses 2 'arch' pack --db "$scratch/a.db" --arch sm_75 -o "$scratch/none.tpk"
 absent "$scratch/none.tpk"
 
+# A disk that is full, places that cannot be written
+full() { (trap '' XFSZ; ulimit -f 100; "$@"); }
+refuses 1 'full.db.*disk full' full "$tessera" tune --model "$scratch/w4c" \
+    --device $device --db "$scratch/full.db" --buckets 1,16 --limit 4
+expect 0 'everything matches' "$tessera" db verify --db "$scratch/full.db"
+refuses 1 'full.tpk' full "$tessera" pack --db "$scratch/a.db" \
+    --model "$scratch/w4c" -o "$scratch/full.tpk"
+absent "$scratch/full.tpk"
+refuses 1 'proc/self' tune --db /proc/self/a.db
+refuses 1 'not a regular file' "$tessera" db show --db "$scratch"
+
 # On the model's own weights
 expect 0 'all exact' "$tessera" verify --model "$scratch/w4c" \
     --package "$scratch/a.tpk" --device $device --reference $tiny --rows 16

@@ -99,7 +99,8 @@ struct outcome {
     size_t faults;
     uint32_t kinds; /* of the faults: 1 << enum emu_finding_kind */
     size_t mismatches;
-    size_t dirty; /* workspace words that were not left zero */
+    size_t dirty;             /* workspace words that were not left zero */
+    struct emu_counts counts; /* of all launches */
     char text[256];
 };
 
@@ -192,6 +193,7 @@ static inline void bench_launch(struct bench *bench, struct kernel *kernel,
     struct emu_report report = {0};
     struct tsr_error err;
     options.schedules = seeds;
+    options.counts = 1;
     options.instruction_limit = 1 << 22;
     options.threads = 1;
     if (emu_launch_run(&launch, &options, &report, &err))
@@ -207,6 +209,7 @@ static inline void bench_launch(struct bench *bench, struct kernel *kernel,
         snprintf(outcome->text, sizeof outcome->text, "%s", line.data);
         tsr__buffer_release(&line);
     }
+    emu_counts_add(&outcome->counts, &report.counts);
     emu_report_release(&report);
 }
 

@@ -160,6 +160,61 @@ static void accumulators_hold_the_extremes(void **state)
     kernel_close(&kernel);
 }
 
+/* ---- the budget ---------------------------------------------------------- */
+
+/* The default configuration of 4096 x 4096 with 16 tokens, on fewer channels:
+** a block does the same work. */
+static void few_tokens_take_one_instruction_a_weight(void **state)
+{
+    static const char *const on[] = {"sm_80", "sm_90a"};
+    (void)state;
+    need_nvrtc();
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
+        struct kernel whole, part;
+        char spec[512];
+        snprintf(spec, sizeof spec, "gemm_w4a8 arch=%s n=4096 k=4096", on[i]);
+        kernel_render(&whole, spec);
+        const char *n = strstr(whole.text.spec, " n=4096");
+        snprintf(spec, sizeof spec, "%.*s n=512%s", (int)(n - whole.text.spec),
+                 whole.text.spec, n + strlen(" n=4096"));
+        kernel_open(&part, spec);
+        struct outcome outcome = gemm_check(&part, 16, 3, 1);
+        assert_clean(&part, 16, &outcome);
+        uint64_t lanes = emu_counts_lane_outside_mma(&outcome.counts);
+        assert_in_range(lanes, 1, UINT64_C(512) * 4096);
+        kernel_close(&part);
+        kernel_close(&whole);
+    }
+}
+
+/* w4c: the 64 bytes of scales of a warp are no whole wavefront. */
+static void shared_memory_has_no_bank_conflicts(void **state)
+{
+    static const char *const tiles[] = {
+        "channel_tile=64 token_tile=16 k_tile=64 stages=3 warps=4",
+        "channel_tile=64 token_tile=16 k_tile=128 stages=3 warps=4",
+        "channel_tile=128 token_tile=128 k_tile=64 stages=2 warps=4",
+        "channel_tile=256 token_tile=64 k_tile=256 stages=2 warps=4"};
+    (void)state;
+    need_nvrtc();
+    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+        struct kernel kernel;
+        char spec[512];
+        snprintf(spec, sizeof spec,
+                 "gemm_w4a8 arch=sm_80 format=w4c n=256 k=1024 split_k=1 "
+                 "raster=0 %s",
+                 tiles[i]);
+        kernel_open(&kernel, spec);
+        struct outcome outcome = gemm_check(&kernel, 128, 3, 1);
+        assert_clean(&kernel, 128, &outcome);
+        assert_int_equal(outcome.counts.shared_wavefronts,
+                         outcome.counts.shared_wavefronts_ideal);
+        assert_int_equal(outcome.counts.global_sectors,
+                         outcome.counts.global_sectors_ideal);
+        kernel_close(&kernel);
+    }
+}
+
 /* ---- a sample of what the tuner would try -------------------------------- */
 
 static size_t pick(uint64_t *random, size_t count)
@@ -205,6 +260,8 @@ int main(void)
         cmocka_unit_test(corners_are_exact),
         cmocka_unit_test(one_kernel_is_exact_for_every_m),
         cmocka_unit_test(accumulators_hold_the_extremes),
+        cmocka_unit_test(few_tokens_take_one_instruction_a_weight),
+        cmocka_unit_test(shared_memory_has_no_bank_conflicts),
         cmocka_unit_test(random_candidates_are_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,13 +210,14 @@ static const uint32_t two_buckets[] = {1, 16};
 
 static void a_shape_gets_a_verified_winner_for_each_bucket(void **state)
 {
+    static const uint32_t close_buckets[] = {15, 16};
     struct fixture f;
     (void)state;
     NEED_NVRTC();
     compiler_fresh_cache();
     fixture_open(&f,
                  ":memory:", "gemm_w4a8 format=w4g64 n=72 k=128 arch=sm_90a",
-                 two_buckets, 2);
+                 close_buckets, 2);
     run_shape(&f);
     assert_int_equal(f.results, 2);
     assert_int_equal(f.winners, 2);

@@ -265,22 +265,26 @@ local function token_tiles(m)
 end
 
 -- A split of K, within the block or over blocks, is worth a try while each
--- part has two stages or more, the blocks fill the device at most a few times
--- over, and, with few tokens, what every part does once does not push the
--- instructions outside the MMA above one a weight.
-local function split_is_sensible(spec, device)
-    local s = shape_of(spec)
+-- part has two stages or more and the blocks fill the device at most a few
+-- times over.
+local function split_is_sensible(spec, s, device)
     if s.warps_k * spec.split_k == 1 then
         return true
     end
     local tiles = s.channel_tiles * ceil_div(spec.m, spec.token_tile)
-    if s.k_tiles < 2 * spec.split_k * s.warps_k
-        or spec.split_k > 1 and tiles * spec.split_k > 4 * device.sm_count then
-        return false
-    end
-    local work = mma_work(spec)
-    local weights = spec.channel_tile * spec.k / (32 * spec.split_k)
-    return spec.token_tile > 16 or work.issue <= weights
+    return s.k_tiles >= 2 * spec.split_k * s.warps_k
+        and (spec.split_k == 1
+             or tiles * spec.split_k <= 4 * device.sm_count)
+end
+
+-- With few tokens, what each team does once and what each token tile unpacks
+-- anew must not push the instructions outside the MMA above one a weight.
+local function is_lean(spec)
+    local s, work = shape_of(spec), mma_work(spec)
+    return spec.m > 16
+        or s.warps_k * spec.split_k == 1 and spec.m <= spec.token_tile
+        or work.issue * work.blocks * 32 <= s.channel_tiles * spec.channel_tile
+            * spec.k
 end
 
 -- The order in which a configuration is put together: each axis with the
@@ -298,7 +302,7 @@ local function choices(spec, narrow)
             return { one, 2 * one, 4 * one, 8 * one }
         end },
         { "k_tile", function()
-            return narrow and { 128 } or { 64, 128, 256 }
+            return narrow and { 128, 256 } or { 64, 128, 256 }
         end },
         { "stages", function()
             return narrow and { 4, 3 } or { 2, 3, 4, 6 }
@@ -341,12 +345,15 @@ local function with_axes(spec, axes)
     return flat
 end
 
--- Legal as far as this family can tell, and not plainly a waste.
-local function is_candidate(flat, device, given_split)
+-- Legal as far as this family can tell, and not plainly a waste, unless it is
+-- what the user asked for.
+local function is_candidate(spec, flat, device)
     if flat.warps > 16 or flat.warps < 1 or not M.legal(flat, device) then
         return false
     end
-    return given_split or split_is_sensible(flat, device)
+    local free = not (spec.split_k or spec.warps or spec.token_tile)
+    return not free
+        or split_is_sensible(flat, shape_of(flat), device) and is_lean(flat)
 end
 
 function M.space(spec, device)
@@ -355,7 +362,7 @@ function M.space(spec, device)
     end
     local list = {}
     each_configuration(spec, false, function(axes)
-        if is_candidate(with_axes(spec, axes), device, spec.split_k) then
+        if is_candidate(spec, with_axes(spec, axes), device) then
             list[#list + 1] = with_axes(axes, {})
         end
     end)
@@ -382,7 +389,7 @@ function M.default(spec, device)
     local best, best_time = nil, math.huge
     each_configuration(spec, true, function(axes)
         local flat = with_axes(spec, axes)
-        if is_candidate(flat, device, spec.split_k) then
+        if is_candidate(spec, flat, device) then
             local time = cost.time(device, M.work(flat)).microseconds
             if time < best_time then
                 best, best_time = with_axes(axes, {}), time

@@ -199,6 +199,20 @@ static uint64_t mask_clamp(uint64_t position, uint64_t length)
     LOP3(X, 0xCA)                                                              \
     LOP3(X, 0x1B)                                                              \
     LOP3(X, 0xFF)                                                              \
+    W(lop3_or, 80, EXACT, 0,                                                   \
+      "setp.gt.s32 %q, %c, 0; lop3.or.b32 %d|%p, %a, %b, %c, 0x96, %q; "       \
+      "selp.u32 %r2, 0x10, 0, %p; xor.b32 %d, %d, %r2;",                       \
+      B32, B32, B32, B32,                                                      \
+      lop3(a, b, c, 0x96) ^ (S32(c) > 0 || lop3(a, b, c, 0x96) ? 0x10 : 0))    \
+    W(lop3_and, 80, EXACT, 0,                                                  \
+      "setp.gt.s32 %q, %c, 0; lop3.and.b32 %d|%p, %a, %b, %c, 0xE8, %q; "      \
+      "selp.u32 %r2, 0x10, 0, %p; xor.b32 %d, %d, %r2;",                       \
+      B32, B32, B32, B32,                                                      \
+      lop3(a, b, c, 0xE8) ^ (S32(c) > 0 && lop3(a, b, c, 0xE8) ? 0x10 : 0))    \
+    W(mov_b128, 90, EXACT, 0,                                                  \
+      "{ .reg .b128 %x; mov.b128 %x, {%a, %b}; mov.b128 {%t0, %d}, %x; "       \
+      "sub.u64 %d, %d, %t0; }",                                                \
+      B64, B64, B64, NONE, b - a)                                              \
     X(prmt, "prmt.b32 %d, %a, %b, %c;", B32, B32, B32, B32, permute(a, b, c))  \
     X(prmt_constant, "prmt.b32 %d, %a, %b, 0x9176;", B32, B32, B32, NONE,      \
       permute(a, b, 0x9176))                                                   \

@@ -88,6 +88,18 @@ static float flush(uint64_t bits)
       " @%q or.b32 %d, %d, 2;",                                                \
       U32, H2, H2, NONE,                                                       \
       (F16(a) > F16(b)) | (F16(a >> 16) > F16(b >> 16)) << 1)                  \
+    W(setp_bf16, 90, EXACT, 0,                                                 \
+      "setp.ltu.bf16 %p, %a, %b; selp.u32 %d, 1, 0, %p;", U32, BF16, BF16,     \
+      NONE, !(BF16(a) >= BF16(b)))                                             \
+    W(setp_bf16x2, 90, EXACT, 0,                                               \
+      "setp.num.bf16x2 %p|%q, %a, %b; selp.u32 %d, 1, 0, %p; @%q or.b32 %d, "  \
+      "%d, 2;",                                                                \
+      U32, BH2, BH2, NONE,                                                     \
+      !EITHER_NAN(BF16(a), BF16(b)) |                                          \
+          !EITHER_NAN(BF16(a >> 16), BF16(b >> 16)) << 1)                      \
+    X(set_f16x2, "set.gt.f16x2.f16x2 %d, %a, %b;", B32, H2, H2, NONE,          \
+      (F16(a) > F16(b) ? 0x3c00 : 0) |                                         \
+          (uint64_t)(F16(a >> 16) > F16(b >> 16) ? 0x3c00 : 0) << 16)          \
     X(setp_and,                                                                \
       "setp.ne.u32 %q, %c, 0; setp.lt.and.s32 %p, %a, %b, %q;"                 \
       " selp.u32 %d, 1, 0, %p;",                                               \

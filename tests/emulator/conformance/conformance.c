@@ -66,7 +66,7 @@ static void add_head(struct tsr_buffer *ptx, int target, const char *file_scope)
                      "    .reg .b16 %%h<16>;\n    .reg .b32 %%r<32>;\n"
                      "    .reg .b64 %%t<16>;\n    .reg .f32 %%f<16>;\n"
                      "    .reg .f64 %%w<8>;\n",
-                     target > 80 ? "8.1" : "7.8", target,
+                     target > 80 ? "8.6" : "7.8", target,
                      file_scope ? file_scope : "");
     tsr__buffer_addf(ptx, "    ld.param.u64 %%po, [out];\n"
                           "    ld.param.u64 %%pa, [a];\n"

@@ -96,6 +96,7 @@ struct conf_block {
 #define CONF_TABLE_LIST(X) \
     X(integer)             \
     X(bits)                \
+    X(lanes)               \
     X(compare)             \
     X(float)               \
     X(double)              \

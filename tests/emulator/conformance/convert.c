@@ -65,6 +65,15 @@ static uint64_t tf32(uint64_t bits)
     return (bits + 0x1000) & ~UINT64_C(0x1fff);
 }
 
+/* tf32 is a float with ten bits of mantissa, left-aligned. */
+static uint64_t tf32_even(uint64_t bits, enum conf_mode mode)
+{
+    static const struct conf_format format = {10, 8, 0x3ffff};
+    if (isnan(F32(bits)))
+        return 0x7fffffff;
+    return conf_round_double(&format, F32(bits), mode) << 13;
+}
+
 #define CVT(X, id, types, D, A, expression) \
     X(id, "cvt." types " %d, %a;", D, A, NONE, NONE, expression)
 #define CVTN(W, id, types, D, A, expression) \
@@ -222,6 +231,10 @@ static uint64_t tf32(uint64_t bits)
     CVTN(W, ftz_sat_f32, "ftz.sat.f32.f32", F32, F32, saturate(flush(a)))      \
     CVTN(W, rn_sat_f32_s32, "rn.sat.f32.s32", F32, S32,                        \
          saturate(from_signed(&conf_f32, S32(a), CONF_RN)))                    \
+    W(rn_tf32, 90, ANY_NAN, 0, "cvt.rn.tf32.f32 %d, %a;", B32, F32, NONE,      \
+      NONE, tf32_even(a, CONF_RN))                                             \
+    W(rz_relu_tf32, 90, ANY_NAN, 0, "cvt.rz.relu.tf32.f32 %d, %a;", B32, F32,  \
+      NONE, NONE, a >> 31 && !isnan(F32(a)) ? 0 : tf32_even(a, CONF_RZ))       \
     CVTN(W, rna_tf32, "rna.tf32.f32", B32, F32, tf32(a))
 
 CONF_ELEMENTS(convert, CASES)

@@ -20,6 +20,23 @@ static uint64_t pick(uint64_t a, uint64_t b, int larger)
     return (order(a) > order(b)) == larger ? a : b;
 }
 
+/* Subnormals count as zeros, and become zeros. */
+static double flush(double value)
+{
+    return fabs(value) < 0x1p-1022 ? copysign(0, value) : value;
+}
+
+/* The approximations keep the upper 32 bits; 20 bits of mantissa are good. */
+static uint64_t reciprocal(uint64_t a)
+{
+    return conf_double_bits(flush(1 / flush(F64(a))));
+}
+
+static uint64_t reciprocal_root(uint64_t a)
+{
+    return conf_double_bits(flush(1 / sqrt(flush(F64(a)))));
+}
+
 #define MODES(W, id, text, rest, A, B, C, operation, x, y, z) \
     W(id##_rn, 80, ANY_NAN, 0, text ".rn" rest, F64, A, B, C, \
       conf_f64_operation(operation, x, y, z, CONF_RN))        \
@@ -54,6 +71,10 @@ static uint64_t pick(uint64_t a, uint64_t b, int larger)
       pick(a, b, 1))                                                           \
     W(neg, 80, ANY_NAN, 0, "neg.f64 %d, %a;", F64, F64, NONE, NONE, a ^ SIGN)  \
     W(abs, 80, ANY_NAN, 0, "abs.f64 %d, %a;", F64, F64, NONE, NONE, a & ~SIGN) \
+    W(rcp_approx, 80, ULP, 8589934592.0, "rcp.approx.ftz.f64 %d, %a;", F64,    \
+      F64, NONE, NONE, reciprocal(a))                                          \
+    W(rsqrt_approx, 80, ULP, 17179869184.0, "rsqrt.approx.ftz.f64 %d, %a;",    \
+      F64, F64, NONE, NONE, reciprocal_root(a))                                \
     X(mov, "mov.f64 %d, %a;", F64, F64, NONE, NONE, a)                         \
     X(mov_immediate,                                                           \
       "mov.f64 %d, 0d400921FB54442D18; mov.b64 %t0, %d;"                       \

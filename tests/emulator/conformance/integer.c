@@ -143,6 +143,12 @@ static int64_t bytes_apart(uint64_t a, uint64_t b, int is_signed, uint64_t sum)
       (uint64_t)(s24(a) * s24(b)) + c)                                        \
     X(mad24_hi_u32, "mad24.hi.u32 %d, %a, %b, %c;", U32, U32, U32, U32,       \
       (u24(a) * u24(b) >> 16) + c)                                            \
+    X(mad24_lo_u32, "mad24.lo.u32 %d, %a, %b, %c;", U32, U32, U32, U32,       \
+      u24(a) * u24(b) + c)                                                    \
+    X(mad24_hi_s32, "mad24.hi.s32 %d, %a, %b, %c;", S32, S32, S32, S32,       \
+      (uint64_t)(s24(a) * s24(b) >> 16) + c)                                  \
+    X(mad24_hi_sat_s32, "mad24.hi.sat.s32 %d, %a, %b, %c;", S32, S32, S32,    \
+      S32, clamp32((s24(a) * s24(b) >> 16) + S32(c)))                         \
     X(mad_lo_u16, "mad.lo.u16 %d, %a, %b, %c;", U16, U16, U16, U16,           \
       (a * b + c))                                                            \
     X(mad_lo_s16, "mad.lo.s16 %d, %a, %b, %c;", S16, S16, S16, S16,           \
