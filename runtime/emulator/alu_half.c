@@ -181,6 +181,37 @@ static inline __m256i EMU_H(sixteen)(int what, __m256i a, __m256i b, __m256i c)
         }                                                               \
     }
 
+/* Single halves: only the low ones are worth the work of a fused one. */
+static inline __m512i EMU_H(lower_fma)(const lane_u32 *a, const lane_u32 *b,
+                                       const lane_u32 *c)
+{
+    __m512 x = _mm512_cvtph_ps(
+        _mm512_cvtepi32_epi16(_mm512_loadu_si512((const void *)a)));
+    __m512 y = _mm512_cvtph_ps(
+        _mm512_cvtepi32_epi16(_mm512_loadu_si512((const void *)b)));
+    __m512 z = _mm512_cvtph_ps(
+        _mm512_cvtepi32_epi16(_mm512_loadu_si512((const void *)c)));
+    __m256 low =
+        EMU_H(odd_fma)(_mm512_castps512_ps256(x), _mm512_castps512_ps256(y),
+                       _mm512_castps512_ps256(z));
+    __m256 high = EMU_H(odd_fma)(_mm512_extractf32x8_ps(x, 1),
+                                 _mm512_extractf32x8_ps(y, 1),
+                                 _mm512_extractf32x8_ps(z, 1));
+    return _mm512_cvtepu16_epi32(EMU_H(narrow)(
+        _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1)));
+}
+
+void EMU_H(hfma_f16)(EMU_ARGUMENTS)
+{
+    lane_u32 *d = EMU_AT(lane_u32, op->d);
+    const lane_u32 *a = EMU_AT(lane_u32, op->a), *b = EMU_AT(lane_u32, op->b),
+                   *c = EMU_AT(lane_u32, op->c);
+    (void)w;
+    for (int i = 0; i < 32; i += 16)
+        _mm512_mask_storeu_epi32(d + i, (__mmask16)(m >> i),
+                                 EMU_H(lower_fma)(a + i, b + i, c + i));
+}
+
 #elif EMU_ISA_LEVEL >= 3
 
 static inline __m128i EMU_H(narrow)(__m256 v)
@@ -242,7 +273,9 @@ VECTOR_HALF(hsub_f16, SUB)
 VECTOR_HALF(hsub_f16x2, SUB)
 VECTOR_HALF(hmul_f16, MUL)
 VECTOR_HALF(hmul_f16x2, MUL)
+#if EMU_ISA_LEVEL < 4
 VECTOR_HALF(hfma_f16, FMA)
+#endif
 VECTOR_HALF(hfma_f16x2, FMA)
 #undef VECTOR_HALF
 

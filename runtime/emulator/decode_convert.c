@@ -305,6 +305,9 @@ static int build_cvt_float(struct emu_decoder *d, const struct emu_row *row)
     int to_float = ptx_type_class(to) == 'f';
     enum emu_handler_id id =
         from == to ? EMU_H_cvt_float : pick_float(d, to, from);
+    if (from == PTX_F32 && to == PTX_F32 && emu_has(d, "sat") && !whole &&
+        !emu_has(d, "ftz"))
+        id = EMU_H_cvt_sat_f32;
     if (from_float && !to_float && !whole)
         return emu_bad(d, "a float becomes an integer only with a rounding "
                           "mode (.rni .rzi .rmi .rpi)");

@@ -44,24 +44,11 @@ static inline uint32_t hazard_lowest(uint32_t mask)
     return (uint32_t)__builtin_ctz(mask);
 }
 
-/* Do all 32 lanes take part, one right behind the other? Two at a time. */
-static inline int hazard_is_row(const struct emu_access *access)
-{
-    typedef uint64_t pair __attribute__((vector_size(16)));
-    const uint64_t *address = access->address;
-    uint64_t step = access->bytes, base = address[0];
-    if (access->mask != 0xffffffffu || address[1] != base + step ||
-        address[31] != base + 31 * step)
-        return 0;
-    pair expected = {base, base + step}, gaps = {0, 0};
-    for (int lane = 0; lane < 32; lane += 2) {
-        pair at;
-        __builtin_memcpy(&at, address + lane, sizeof at);
-        gaps |= at ^ expected;
-        expected += 2 * step;
-    }
-    return (gaps[0] | gaps[1]) == 0;
-}
+/* An entry of the shadow, and the PTX line that made it. */
+struct hazard_mark {
+    uint32_t entry;
+    uint32_t line;
+};
 
 struct hazard_clock {
     uint32_t seen[HAZARD_WARPS];
@@ -88,8 +75,8 @@ struct hazard_races {
     uint32_t fenced;                             /* warps that have one */
     struct hazard_clock sync[HAZARD_SYNC_WORDS]; /* released to a word */
     uint64_t sync_used;
-    uint32_t *write, *write_line;
-    uint32_t *read[HAZARD_WARPS], *read_line[HAZARD_WARPS];
+    struct hazard_mark *write;
+    struct hazard_mark *read[HAZARD_WARPS]; /* NULL: it never read */
 };
 
 struct hazard_page;
@@ -191,10 +178,12 @@ int hazard_shape_of(const struct hazard_races *races,
                     const struct emu_access *access,
                     struct hazard_shape *shape);
 struct hazard_extremes hazard_find_extremes(const struct hazard_shape *shape,
-                                            const uint32_t *entry);
-/* Puts `fresh` + lane * `step` into every granule. */
-void hazard_fill(const struct hazard_shape *shape, uint32_t *entry,
+                                            const struct hazard_mark *mark);
+/* Puts `fresh` + lane * `step`, and the access's line, into every granule. */
+void hazard_fill(const struct hazard_shape *shape, struct hazard_mark *mark,
                  uint32_t fresh, uint32_t step);
+/* Do all 32 lanes take part, one right behind the other? */
+int hazard_is_row(const struct emu_access *access);
 
 /* clocks.c */
 void hazard_races_fence(struct hazard_races *races, uint32_t warp);

@@ -74,10 +74,9 @@ uint32_t hazard_granule_shift(const struct ptx_module *module)
 static int allocate(struct hazard_races *races, size_t granules)
 {
     races->write = tsr__calloc(granules, sizeof *races->write);
-    races->write_line = tsr__calloc(granules, sizeof *races->write_line);
     races->granules = granules;
     races->now = 1;
-    return races->write && races->write_line ? 0 : -1;
+    return races->write ? 0 : -1;
 }
 
 static void forget(struct hazard_races *races)
@@ -85,7 +84,7 @@ static void forget(struct hazard_races *races)
     memset(races->write, 0, races->granules * sizeof *races->write);
     for (int w = 0; w < HAZARD_WARPS; w++)
         if (races->read[w])
-            memset(races->read[w], 0, races->granules * sizeof(uint32_t));
+            memset(races->read[w], 0, races->granules * sizeof *races->read[w]);
     races->now = 1;
     races->pending = 0;
 }
@@ -124,24 +123,15 @@ int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
 void hazard_races_release(struct hazard_races *races)
 {
     tsr__free(races->write);
-    tsr__free(races->write_line);
-    for (int w = 0; w < HAZARD_WARPS; w++) {
+    for (int w = 0; w < HAZARD_WARPS; w++)
         tsr__free(races->read[w]);
-        tsr__free(races->read_line[w]);
-    }
     memset(races, 0, sizeof *races);
 }
 
-int hazard_races_reader(struct hazard_races *races, uint32_t w)
+int hazard_races_reader(struct hazard_races *races, uint32_t warp)
 {
-    if (races->read[w])
-        return 0;
-    races->read[w] = tsr__calloc(races->granules, sizeof(uint32_t));
-    races->read_line[w] = tsr__calloc(races->granules, sizeof(uint32_t));
-    if (races->read[w] && races->read_line[w])
-        return 0;
-    tsr__free(races->read[w]);
-    tsr__free(races->read_line[w]);
-    races->read[w] = races->read_line[w] = NULL;
-    return -1;
+    if (!races->read[warp])
+        races->read[warp] =
+            tsr__calloc(races->granules, sizeof *races->read[warp]);
+    return races->read[warp] ? 0 : -1;
 }

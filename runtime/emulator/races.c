@@ -72,12 +72,12 @@ static void check_write_entry(struct emu_hazard_block *block,
                               size_t granule)
 {
     const struct hazard_races *races = &block->races;
-    uint32_t entry = races->write[granule];
+    uint32_t entry = races->write[granule].entry;
     uint32_t time = hazard_time(entry);
     uint32_t warp = entry & 31;
     uint32_t writer = entry >> 5 & 31;
     uint64_t offset = (uint64_t)granule << races->shift;
-    uint32_t line = races->write_line[granule];
+    uint32_t line = races->write[granule].line;
     int both_strong = access->order != EMU_WEAK && (entry & HAZARD_STRONG);
     if (time == HAZARD_PENDING) {
         say_pending(block, access, lane, offset, warp, line);
@@ -99,7 +99,7 @@ static void check_read_entry(struct emu_hazard_block *block,
                              size_t granule, uint32_t v)
 {
     const struct hazard_races *races = &block->races;
-    uint32_t entry = races->read[v][granule];
+    uint32_t entry = races->read[v][granule].entry;
     uint32_t time = hazard_time(entry);
     uint64_t offset = (uint64_t)granule << races->shift;
     if (access->order != EMU_WEAK && (entry & HAZARD_STRONG))
@@ -107,11 +107,11 @@ static void check_read_entry(struct emu_hazard_block *block,
     if (v != access->warp) {
         if (time > races->clock[access->warp].seen[v])
             say_race(block, access, lane, offset, v, "read",
-                     races->read_line[v][granule]);
+                     races->read[v][granule].line);
     } else if (time > races->together[v] &&
                ((entry & HAZARD_SEVERAL) || (entry & 31) != lane)) {
         say_lane_race(block, access, lane, offset, "read",
-                      races->read_line[v][granule]);
+                      races->read[v][granule].line);
     }
 }
 
@@ -173,7 +173,7 @@ static void check_writes(struct emu_hazard_block *block,
         uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
-            uint32_t entry = races->write[g];
+            uint32_t entry = races->write[g].entry;
             if (hazard_time(entry) < races->start ||
                 hazard_time(entry) > known_of(races, access->warp, entry & 31))
                 check_write_entry(block, access, lane, g);
@@ -194,7 +194,7 @@ static void check_reads_of(struct emu_hazard_block *block,
         uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++)
-            if (hazard_time(races->read[v][g]) > known)
+            if (hazard_time(races->read[v][g].entry) > known)
                 check_read_entry(block, access, lane, g, v);
     }
 }
@@ -219,13 +219,14 @@ static void check_reads(struct emu_hazard_block *block,
 static void merge_reads(struct hazard_races *races,
                         const struct emu_access *access, uint32_t fresh)
 {
-    uint32_t *read = races->read[access->warp];
+    struct hazard_mark *read = races->read[access->warp];
+    uint32_t line = (uint32_t)access->instruction->line;
     uint32_t together = races->together[access->warp];
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
         uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
-            uint32_t old = read[g], entry = fresh | lane;
+            uint32_t old = read[g].entry, entry = fresh | lane;
             if (hazard_time(old) > together) {
                 if ((old & 31) != lane)
                     entry |= HAZARD_SEVERAL;
@@ -233,7 +234,7 @@ static void merge_reads(struct hazard_races *races,
                 if (!(old & HAZARD_STRONG))
                     entry &= ~(uint32_t)HAZARD_STRONG;
             }
-            read[g] = entry;
+            read[g] = (struct hazard_mark){entry, line};
         }
     }
 }
@@ -286,8 +287,6 @@ static void mark_reads(struct emu_hazard_block *block,
         hazard_fill(shape, races->read[w], fresh, 1);
     else
         merge_reads(races, access, fresh);
-    hazard_fill(shape, races->read_line[w], (uint32_t)access->instruction->line,
-                0);
     races->last_read[w] = races->now;
     if (shape->low < races->read_low[w])
         races->read_low[w] = shape->low;
@@ -316,12 +315,12 @@ static void mark_strong_writes(struct hazard_races *races,
         uint32_t lane = hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
-            uint32_t old = races->write[g], time = hazard_time(old);
+            uint32_t old = races->write[g].entry, time = hazard_time(old);
             if (!(old & HAZARD_STRONG) && time >= races->start &&
                 time != HAZARD_PENDING && !is_published(races, old & 31, time))
                 continue;
-            races->write[g] = fresh | lane << 5;
-            races->write_line[g] = (uint32_t)access->instruction->line;
+            races->write[g] = (struct hazard_mark){
+                fresh | lane << 5, (uint32_t)access->instruction->line};
         }
     }
 }
@@ -331,13 +330,6 @@ static void mark_writes(struct hazard_races *races,
 {
     hazard_fill(shape, races->write,
                 time << HAZARD_TIME_SHIFT | shape->access->warp, 32);
-}
-
-static void mark_lines(struct hazard_races *races,
-                       const struct hazard_shape *shape)
-{
-    hazard_fill(shape, races->write_line,
-                (uint32_t)shape->access->instruction->line, 0);
 }
 
 /* -- events --------------------------------------------------------------- */
@@ -364,7 +356,6 @@ void emu_hazard_shared(struct emu_hazard_block *block,
         return;
     }
     mark_writes(races, &shape, races->now);
-    mark_lines(races, &shape);
 }
 
 void emu_hazard_async_issue(struct emu_hazard_block *block,
@@ -377,7 +368,6 @@ void emu_hazard_async_issue(struct emu_hazard_block *block,
     check_writes(block, &shape);
     check_reads(block, &shape);
     mark_writes(races, &shape, HAZARD_PENDING);
-    mark_lines(races, &shape);
     races->pending += (uint32_t)__builtin_popcount(to->mask);
 }
 

@@ -1,5 +1,5 @@
-/* shuffle.c -- operations that lanes of a warp do together: shfl, vote, match,
-** redux, activemask, elect.
+/* shuffle.c -- operations that lanes of a warp do together: vote, match, redux,
+** activemask, elect. shfl has a file of its own.
 **
 ** Each names its lanes in a member mask (op.target). exec.c waits for those
 ** that can still come; a mask with lanes missing here is a finding, and the
@@ -40,8 +40,8 @@ void emu_missing_lanes(struct emu_warp *w, const struct emu_op *op,
               emu_source(w, op)->root, m, missing);
 }
 
-static uint32_t members_of(struct emu_warp *w, const unsigned char *r,
-                           const struct emu_op *op, uint32_t m)
+uint32_t emu_members_of(struct emu_warp *w, const unsigned char *r,
+                        const struct emu_op *op, uint32_t m)
 {
     uint32_t members = EMU_AT(const lane_u32, op->target)[__builtin_ctz(m)];
     emu_check_members(w, op, members, m);
@@ -55,61 +55,13 @@ static void write_predicate(unsigned char *r, uint32_t slot, uint32_t bits,
     *p = (*p & ~m) | (bits & m);
 }
 
-/* d[, e predicate], a source, b lane or delta, c clamp.
-** x: 0 up, 1 down, 2 bfly, 3 idx. n: e is written. */
-void emu_h_shfl(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
-                uint32_t m)
-{
-    const lane_u32 *a = EMU_AT(const lane_u32, op->a),
-                   *b = EMU_AT(const lane_u32, op->b),
-                   *c = EMU_AT(const lane_u32, op->c);
-    uint32_t value[32], in_range = 0, missing = 0;
-    members_of(w, r, op, m);
-    for (int i = 0; i < 32; i++) {
-        int clamp = (int)(c[i] & 31), segment = (int)(c[i] >> 8 & 31);
-        int by = (int)(b[i] & 31), first = i & segment;
-        int last = first | (clamp & ~segment), from, good;
-        switch (op->x) {
-        case 0:
-            from = i - by;
-            good = from >= last;
-            break;
-        case 1:
-            from = i + by;
-            good = from <= last;
-            break;
-        case 2:
-            from = i ^ by;
-            good = from <= last;
-            break;
-        default:
-            from = first | (by & ~segment);
-            good = from <= last;
-        }
-        if (!good)
-            from = i;
-        value[i] = a[from & 31];
-        in_range |= (uint32_t)good << i;
-        if (m >> i & 1 && !(m >> (from & 31) & 1))
-            missing |= UINT32_C(1) << i;
-    }
-    if (missing)
-        emu_fault(w, op, EMU_DIVERGENT_SYNC, missing, 0,
-                  "shfl reads from a lane that does not take part; the value "
-                  "is undefined");
-    lane_u32 *d = EMU_AT(lane_u32, op->d);
-    EMU_EACH(d[i] = value[i]);
-    if (op->n)
-        write_predicate(r, op->e, in_range, m);
-}
-
 /* vote.{all,any,uni}.pred d, a. x: 0 all, 1 any, 2 uni. y: a
 ** negated. */
 void emu_h_vote(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
                 uint32_t m)
 {
     uint32_t p = *EMU_AT(const lane_u32, op->a) ^ (op->y ? EMU_ALL : 0);
-    members_of(w, r, op, m);
+    emu_members_of(w, r, op, m);
     p &= m;
     int result = op->x == 0 ? p == m : op->x == 1 ? p != 0 : !p || p == m;
     write_predicate(r, op->d, result ? EMU_ALL : 0, m);
@@ -120,7 +72,7 @@ void emu_h_vote_ballot(struct emu_warp *w, unsigned char *r,
 {
     uint32_t p = *EMU_AT(const lane_u32, op->a) ^ (op->y ? EMU_ALL : 0);
     lane_u32 *d = EMU_AT(lane_u32, op->d);
-    members_of(w, r, op, m);
+    emu_members_of(w, r, op, m);
     p &= m;
     EMU_EACH(d[i] = p);
 }
@@ -131,7 +83,7 @@ void emu_h_match(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
 {
     uint64_t value[32];
     uint32_t result[32];
-    members_of(w, r, op, m);
+    emu_members_of(w, r, op, m);
     for (int i = 0; i < 32; i++)
         value[i] = op->y ? EMU_AT(const lane_u64, op->a)[i]
                          : EMU_AT(const lane_u32, op->a)[i];
@@ -175,7 +127,7 @@ void emu_h_redux(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
 {
     const lane_u32 *a = EMU_AT(const lane_u32, op->a);
     lane_u32 *d = EMU_AT(lane_u32, op->d);
-    members_of(w, r, op, m);
+    emu_members_of(w, r, op, m);
     int first = __builtin_ctz(m);
     uint32_t result = a[first];
     for (int i = first + 1; i < 32; i++)
@@ -197,7 +149,7 @@ void emu_h_activemask(struct emu_warp *w, unsigned char *r,
 void emu_h_elect(struct emu_warp *w, unsigned char *r, const struct emu_op *op,
                  uint32_t m)
 {
-    members_of(w, r, op, m);
+    emu_members_of(w, r, op, m);
     uint32_t chosen = (uint32_t)__builtin_ctz(m);
     if (w->block->run->seed) {
         uint32_t skip = (uint32_t)(emu_random_next(&w->random) %

@@ -18,6 +18,9 @@ enum emu_redux {
 void emu_check_members(struct emu_warp *w, const struct emu_op *op,
                        uint32_t members, uint32_t m);
 
+/* The member mask of an operation, after that check. */
+uint32_t emu_members_of(struct emu_warp *w, const unsigned char *r,
+                        const struct emu_op *op, uint32_t m);
 /* The finding of an operation that wants the whole warp. */
 void emu_missing_lanes(struct emu_warp *w, const struct emu_op *op,
                        uint32_t missing, uint32_t m);

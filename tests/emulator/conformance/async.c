@@ -93,6 +93,13 @@ const struct conf_block conf_async_cases[] = {
     COPY("cp.async.ca.L2::256B",
          "cp.async.ca.shared.global.L2::256B [%r2], [%t0], 16;" DONE,
          fill_copy),
+    COPY(
+        "cp.async with a cache policy",
+        "createpolicy.fractional.L2::evict_first.b64 %t2, 1.0;"
+        " cp.async.cg.shared.global.L2::cache_hint [%r2], [%t0], 16, %t2;" DONE,
+        fill_copy),
+    COPY("cp.async to shared::cta",
+         "cp.async.ca.shared::cta.global [%r2], [%t0], 16;" DONE, fill_copy),
     COPY("cp.async.wait_all",
          "cp.async.cg.shared.global [%r2], [%t0], 16; cp.async.wait_all;",
          fill_copy),

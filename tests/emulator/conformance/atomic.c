@@ -200,6 +200,37 @@ static void fill_cas64(void *a, void *b, void *c, void *out)
     }
 }
 
+static void fill_cas16(void *a, void *b, void *c, void *out)
+{
+    uint16_t *in = a, *expected = b, *with = c, *to = out;
+    for (size_t i = 0; i < THREADS; i++) {
+        if (i & 1)
+            expected[i] = in[i];
+        to[2 * i] = in[i];
+        to[2 * i + 1] = in[i] == expected[i] ? with[i] : in[i];
+    }
+}
+
+static void own_add_f16(void *a, void *b, void *c, void *out)
+{
+    uint16_t *in = a, *with = b, *to = out;
+    (void)c;
+    for (int i = 0; i < THREADS; i++) {
+        to[2 * i] = in[i] = tsr__float_to_half((float)i);
+        with[i] = tsr__float_to_half((float)(7 - i));
+        to[2 * i + 1] = tsr__float_to_half(7);
+    }
+}
+
+/* Four floats a thread added to four of its own. */
+static void fill_red_v4(void *a, void *b, void *c, void *out)
+{
+    float *in = a, *to = out;
+    (void)b, (void)c;
+    for (int i = 0; i < THREADS * 4; i++)
+        in[i] = to[i] = (float)(i * 3 - 200);
+}
+
 /* Each thread of both blocks draws a ticket; the tickets are 0 .. 127. */
 static void fill_tickets(void *a, void *b, void *c, void *out)
 {
@@ -265,6 +296,19 @@ const struct conf_block conf_atomic_cases[] = {
      .target = 90},
     SHARED("inc", "u32", "u32", 4, "%r", uint32_t, CONF_U32, all_inc),
     SHARED("add", "f32", "f32", 4, "%f", float, CONF_F32, all_add_f32),
+    OWN("add.noftz", "f16", "b16", 2, "%h", uint16_t, CONF_F16, own_add_f16),
+    CAS("b16", "%h", 2, uint16_t, CONF_U16, fill_cas16),
+    {.name = "red.global.v4.f32.add",
+     .text = AT(0, pa, 16)
+         AT(1, po, 16) " ld.global.v4.f32 {%f2, %f3, %f4, %f5}, [%t0];"
+                       " red.global.v4.f32.add [%t1], {%f2, %f3, %f4, %f5};",
+     .threads = THREADS,
+     .blocks = 1,
+     .out_bytes = THREADS * 16,
+     .a_bytes = THREADS * 16,
+     .d = CONF_F32,
+     .fill = fill_red_v4,
+     .target = 90},
     CAS("b32", "%r", 4, uint32_t, CONF_B32, fill_cas32),
     CAS("b64", "%t", 8, uint64_t, CONF_B64, fill_cas64),
     TICKETS("atom.global.add.u32"),

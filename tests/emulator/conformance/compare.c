@@ -95,8 +95,8 @@ static float flush(uint64_t bits)
       "setp.num.bf16x2 %p|%q, %a, %b; selp.u32 %d, 1, 0, %p; @%q or.b32 %d, "  \
       "%d, 2;",                                                                \
       U32, BH2, BH2, NONE,                                                     \
-      !EITHER_NAN(BF16(a), BF16(b)) |                                          \
-          !EITHER_NAN(BF16(a >> 16), BF16(b >> 16)) << 1)                      \
+      (EITHER_NAN(BF16(a), BF16(b)) ? 0 : 1) |                                 \
+          (EITHER_NAN(BF16(a >> 16), BF16(b >> 16)) ? 0 : 2))                  \
     X(set_f16x2, "set.gt.f16x2.f16x2 %d, %a, %b;", B32, H2, H2, NONE,          \
       (F16(a) > F16(b) ? 0x3c00 : 0) |                                         \
           (uint64_t)(F16(a >> 16) > F16(b >> 16) ? 0x3c00 : 0) << 16)          \

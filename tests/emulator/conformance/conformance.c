@@ -55,9 +55,9 @@ size_t conf_case_count(void)
 
 static void add_head(struct tsr_buffer *ptx, int target, const char *file_scope)
 {
-    /* The oldest PTX version that has the target and our newest opcodes. */
+    /* The first PTX version that has all our opcodes. */
     tsr__buffer_addf(ptx,
-                     ".version %s\n.target sm_%d\n.address_size 64\n%s\n"
+                     ".version 8.6\n.target sm_%d\n.address_size 64\n%s\n"
                      ".visible .entry kernel(.param .u64 out, .param .u64 a,\n"
                      "    .param .u64 b, .param .u64 c)\n{\n"
                      "    .reg .u64 %%po, %%pa, %%pb, %%pc;\n"
@@ -66,8 +66,7 @@ static void add_head(struct tsr_buffer *ptx, int target, const char *file_scope)
                      "    .reg .b16 %%h<16>;\n    .reg .b32 %%r<32>;\n"
                      "    .reg .b64 %%t<16>;\n    .reg .f32 %%f<16>;\n"
                      "    .reg .f64 %%w<8>;\n",
-                     target > 80 ? "8.6" : "7.8", target,
-                     file_scope ? file_scope : "");
+                     target, file_scope ? file_scope : "");
     tsr__buffer_addf(ptx, "    ld.param.u64 %%po, [out];\n"
                           "    ld.param.u64 %%pa, [a];\n"
                           "    ld.param.u64 %%pb, [b];\n"

@@ -256,6 +256,13 @@ const struct conf_block conf_control_cases[] = {
           " @%q or.b32 %r3, %r3, 256; bar.red.or.pred %q, 0, %p;"
           " @%q or.b32 %r3, %r3, 512;",
           fill_bar_red),
+    WORDS("barrier.red popc, and, or; a barrier of its own", NULL,
+          "and.b32 %r4, %r2, 1; setp.ne.u32 %p, %r4, 0;"
+          " barrier.red.popc.u32 %r3, 2, %p; bar.cta.red.and.pred %q, 3, %p;"
+          " @%q or.b32 %r3, %r3, 256; barrier.cta.red.or.pred %q, 4, 64, %p;"
+          " @%q or.b32 %r3, %r3, 512; bar.cta.sync 5;"
+          " barrier.sync.aligned 6, 64;",
+          fill_bar_red),
     WORDS("threads that exit early", NULL,
           "setp.ge.u32 %p, %i, 40; @%p exit; mov.u32 %r3, %r2;", fill_early),
     WORDS("threads that return early, before a barrier of whole warps", NULL,

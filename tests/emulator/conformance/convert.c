@@ -231,10 +231,12 @@ static uint64_t tf32_even(uint64_t bits, enum conf_mode mode)
     CVTN(W, ftz_sat_f32, "ftz.sat.f32.f32", F32, F32, saturate(flush(a)))      \
     CVTN(W, rn_sat_f32_s32, "rn.sat.f32.s32", F32, S32,                        \
          saturate(from_signed(&conf_f32, S32(a), CONF_RN)))                    \
-    W(rn_tf32, 90, ANY_NAN, 0, "cvt.rn.tf32.f32 %d, %a;", B32, F32, NONE,      \
-      NONE, tf32_even(a, CONF_RN))                                             \
-    W(rz_relu_tf32, 90, ANY_NAN, 0, "cvt.rz.relu.tf32.f32 %d, %a;", B32, F32,  \
-      NONE, NONE, a >> 31 && !isnan(F32(a)) ? 0 : tf32_even(a, CONF_RZ))       \
-    CVTN(W, rna_tf32, "rna.tf32.f32", B32, F32, tf32(a))
+    W(rn_tf32, 90, ANY_NAN, 0, "cvt.rn.tf32.f32 %r2, %a; mov.b32 %d, %r2;",    \
+      F32, F32, NONE, NONE, tf32_even(a, CONF_RN))                             \
+    W(rz_relu_tf32, 90, ANY_NAN, 0,                                            \
+      "cvt.rz.relu.tf32.f32 %r2, %a; mov.b32 %d, %r2;", F32, F32, NONE, NONE,  \
+      a >> 31 && !isnan(F32(a)) ? 0 : tf32_even(a, CONF_RZ))                   \
+    W(rna_tf32, 80, ANY_NAN, 0, "cvt.rna.tf32.f32 %r2, %a; mov.b32 %d, %r2;",  \
+      F32, F32, NONE, NONE, tf32(a))
 
 CONF_ELEMENTS(convert, CASES)

@@ -260,19 +260,19 @@ static int64_t limit(int64_t x, int64_t low, int64_t high)
       c << 16 | (limit(S32(a), -128, 127) & 255) << 8 |                        \
           (limit(S32(b), -128, 127) & 255))                                    \
     W(e4m3x2_f32, 89, EXACT, 0, "cvt.rn.satfinite.e4m3x2.f32 %d, %a, %b;",     \
-      U16, F32, F32, NONE, fp8_pair(&e4m3, F32(a), F32(b)))                    \
+      F16, F32, F32, NONE, fp8_pair(&e4m3, F32(a), F32(b)))                    \
     W(e5m2x2_f32, 89, EXACT, 0, "cvt.rn.satfinite.e5m2x2.f32 %d, %a, %b;",     \
-      U16, F32, F32, NONE, fp8_pair(&e5m2, F32(a), F32(b)))                    \
+      F16, F32, F32, NONE, fp8_pair(&e5m2, F32(a), F32(b)))                    \
     W(e4m3x2_relu, 89, EXACT, 0,                                               \
-      "cvt.rn.satfinite.relu.e4m3x2.f32 %d, %a, %b;", U16, F32, F32, NONE,     \
+      "cvt.rn.satfinite.relu.e4m3x2.f32 %d, %a, %b;", F16, F32, F32, NONE,     \
       fp8_pair(&e4m3, relu(F32(a)), relu(F32(b))) & 0x7f7f)                    \
     W(e4m3x2_f16x2, 89, EXACT, 0, "cvt.rn.satfinite.e4m3x2.f16x2 %d, %a;",     \
-      U16, H2, NONE, NONE, fp8_pair(&e4m3, F16(a >> 16), F16(a)))              \
+      F16, H2, NONE, NONE, fp8_pair(&e4m3, F16(a >> 16), F16(a)))              \
     W(e5m2x2_f16x2, 89, EXACT, 0, "cvt.rn.satfinite.e5m2x2.f16x2 %d, %a;",     \
-      U16, H2, NONE, NONE, fp8_pair(&e5m2, F16(a >> 16), F16(a)))              \
-    W(f16x2_e4m3x2, 89, ANY_NAN, 0, "cvt.rn.f16x2.e4m3x2 %d, %a;", H2, U16,    \
+      F16, H2, NONE, NONE, fp8_pair(&e5m2, F16(a >> 16), F16(a)))              \
+    W(f16x2_e4m3x2, 89, ANY_NAN, 0, "cvt.rn.f16x2.e4m3x2 %d, %a;", H2, F16,    \
       NONE, NONE, half_pair(&e4m3, a))                                         \
-    W(f16x2_e5m2x2, 89, ANY_NAN, 0, "cvt.rn.f16x2.e5m2x2 %d, %a;", H2, U16,    \
+    W(f16x2_e5m2x2, 89, ANY_NAN, 0, "cvt.rn.f16x2.e5m2x2 %d, %a;", H2, F16,    \
       NONE, NONE, half_pair(&e5m2, a))
 
 CONF_ELEMENTS(lanes, CASES)

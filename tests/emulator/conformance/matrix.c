@@ -73,6 +73,61 @@ LDMATRIX(DEFINE_LDMATRIX)
      .fill = ldmatrix_##id,                                                 \
      .target = 80},
 
+/* stmatrix: the opposite; row l of shared memory is what lane l addressed. */
+static void store_matrices(const uint32_t *in, uint16_t *out, int transposed)
+{
+    for (unsigned lane = 0; lane < 32; lane++)
+        for (unsigned q = 0; q < 4; q++)
+            for (unsigned h = 0; h < 2; h++) {
+                unsigned g = lane / 4, t = lane % 4;
+                unsigned row = transposed ? 2 * t + h : g;
+                unsigned column = transposed ? g : 2 * t + h;
+                unsigned stored = (5 * (8 * q + row) + 3) % 32;
+                out[8 * stored + column] =
+                    (uint16_t)(in[4 * lane + q] >> (16 * h));
+            }
+}
+
+static void stmatrix_x4(void *a, void *b, void *c, void *out)
+{
+    (void)b, (void)c;
+    store_matrices(a, out, 0);
+}
+
+static void stmatrix_x4t(void *a, void *b, void *c, void *out)
+{
+    (void)b, (void)c;
+    store_matrices(a, out, 1);
+}
+
+#define STMATRIX(trans, function)                                             \
+    {                                                                         \
+        .name = "stmatrix.x4" trans,                                          \
+        .text = " .shared .align 16 .b8 tile[512];" AT(0, pa, 16) AT(         \
+            1, po, 16) " ld.global.v4.u32 {%r4, %r5, %r6, %r7}, [%t0]; "      \
+                       "mov.u32 %r2, tile;"                                   \
+                       " mad.lo.u32 %r3, %i, 5, 3; and.b32 %r3, %r3, 31;"     \
+                       " mad.lo.u32 %r3, %r3, 16, %r2;"                       \
+                       " stmatrix.sync.aligned.m8n8.x4" trans                 \
+                       ".shared.b16 [%r3], {%r4, %r5, %r6, %r7}; bar.sync 0;" \
+                       " mad.lo.u32 %r3, %i, 16, %r2;"                        \
+                       " ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [%r3];"       \
+                       " st.global.v4.u32 [%t1], {%r4, %r5, %r6, %r7};",      \
+        .threads = 32, .blocks = 1, .out_bytes = 512, .a_bytes = 512,         \
+        .d = CONF_U16, .fill = function, .target = 90                         \
+    }
+
+/* movmatrix: an 8 x 8 matrix of halves, transposed in registers. */
+static void fill_movmatrix(void *a, void *b, void *c, void *out)
+{
+    const uint16_t *in = a; /* lane 4 r + c / 2 holds (r, c) */
+    uint16_t *to = out;
+    (void)b, (void)c;
+    for (unsigned row = 0; row < 8; row++)
+        for (unsigned column = 0; column < 8; column++)
+            to[8 * row + column] = in[8 * column + row];
+}
+
 /* ---- mma ----------------------------------------------------------------- */
 
 enum { ROWS = 16, COLUMNS = 8, DEEPEST = 64 };
@@ -293,6 +348,27 @@ static void mma_f16_f16(void *a, void *b, void *c, void *out)
 #define DEPTH_32_OPERANDS DEEP_OPERANDS
 #define DEPTH_16_OPERANDS FLAT_OPERANDS
 
+/* m8n8k16: one register of A (row g, k 4t + j) and B, two of C (g, 2t + i). */
+static void mma_m8n8k16(void *a, void *b, void *c, void *out)
+{
+    const int8_t *ia = a;
+    const uint8_t *ib = b;
+    const uint32_t *ic = c;
+    uint32_t *to = out;
+    for (unsigned i = 0; i < 64; i++) {
+        unsigned row = i / 8, column = i % 8;
+        uint32_t sum = ic[i];
+        for (unsigned k = 0; k < 16; k++)
+            sum += (uint32_t)(ia[16 * row + k] * ib[16 * column + k]);
+        to[i] = sum;
+    }
+}
+
+static void mma_tf32_k4(void *a, void *b, void *c, void *out)
+{
+    float_mma(a, b, TFLOAT, 4, 256, 128, c, out);
+}
+
 /* Accumulating in place, as kernels do: c += A B three times. */
 static void mma_chain(void *a, void *b, void *c, void *out)
 {
@@ -311,10 +387,42 @@ static void mma_chain(void *a, void *b, void *c, void *out)
     " {%r2, %r3, %r4, %r5}, {%r6, %r7}, {%r8, %r9, %r10, %r11};"
 
 const struct conf_block conf_matrix_cases[] = {
-    LDMATRIX(ROW_LDMATRIX) INTEGER_MMA(DEEP_INTEGER)
-        MMA("mma.m16n8k16.f32.f16", DEEP_LOADS,
-            "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", DEEP_OPERANDS,
-            "%f", "f32", 4, CONF_F32, mma_f16),
+    LDMATRIX(ROW_LDMATRIX) INTEGER_MMA(DEEP_INTEGER) STMATRIX("", stmatrix_x4),
+    STMATRIX(".trans", stmatrix_x4t),
+    {.name = "movmatrix",
+     .text = AT(0, pa, 4)
+         AT(1, po, 4) " ld.global.u32 %r2, [%t0];"
+                      " movmatrix.sync.aligned.m8n8.trans.b16 %r3, %r2;"
+                      " st.global.u32 [%t1], %r3;",
+     .threads = 32,
+     .blocks = 1,
+     .out_bytes = 128,
+     .a_bytes = 128,
+     .d = CONF_U16,
+     .fill = fill_movmatrix,
+     .target = 80},
+    {.name = "mma.m8n8k16.s8.u8",
+     .text = AT(0, pa, 4) AT(1, pb, 4) AT(2, pc, 8) AT(
+         3, po,
+         8) " ld.global.u32 %r2, [%t0]; ld.global.u32 %r3, [%t1];"
+            " ld.global.v2.u32 {%r4, %r5}, [%t2];"
+            " mma.sync.aligned.m8n8k16.row.col.s32.s8.u8.s32 {%r6, %r7}, {%r2},"
+            " {%r3}, {%r4, %r5}; st.global.v2.u32 [%t3], {%r6, %r7};",
+     .threads = 32,
+     .blocks = 1,
+     .out_bytes = 256,
+     .a_bytes = 128,
+     .b_bytes = 128,
+     .c_bytes = 256,
+     .d = CONF_S32,
+     .fill = mma_m8n8k16,
+     .target = 80},
+    MMA("mma.m16n8k4.f32.tf32", FLAT_LOADS,
+        "mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32", FLAT_OPERANDS,
+        "%f", "f32", 2, CONF_F32, mma_tf32_k4),
+    MMA("mma.m16n8k16.f32.f16", DEEP_LOADS,
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", DEEP_OPERANDS,
+        "%f", "f32", 4, CONF_F32, mma_f16),
     MMA("mma.m16n8k16.f32.bf16", DEEP_LOADS,
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", DEEP_OPERANDS,
         "%f", "f32", 4, CONF_F32, mma_bf16),

@@ -160,6 +160,9 @@ const struct conf_block conf_memory_cases[] = {
     COPY("ld.acquire.cta st.release.cta", "ld.acquire.cta.global.u32",
          "st.release.cta.global.u32"),
     COPY("ld.weak", "ld.weak.global.u32", "st.weak.global.u32"),
+    COPY("ldu", "ldu.global.u32", "st.global.u32"),
+    COPY("ld.mmio st.mmio", "ld.mmio.relaxed.sys.global.u32",
+         "st.mmio.relaxed.sys.global.u32"),
     COPY("generic ld and st", "ld.u32", "st.u32"),
     VECTOR("v2.b8", CONF_U8, "%h0, %h1", "%h1, %h0", fill_v2b8),
     VECTOR("v4.u8", CONF_U8, "%h0, %h1, %h2, %h3", "%h3, %h2, %h1, %h0",
@@ -287,6 +290,25 @@ const struct conf_block conf_memory_cases[] = {
                         " isspacep.local %p, %t3; @%p or.b32 %r2, %r2, 1024;"
                         " st.global.u32 [%t1], %r2;",
           fill_spaces),
+    WORDS("hints change nothing", NULL,
+          AT(0, pa, 4)
+              AT(1, po,
+                 4) " createpolicy.fractional.L2::evict_last.b64 %t2, 1.0;"
+                    " createpolicy.fractional.L2::evict_first.b64 %t3, 0.5;"
+                    " prefetch.global.L2::evict_last [%t0]; prefetchu.L1 [%t0];"
+                    " applypriority.global.L2::evict_normal [%pa], 128;"
+                    " ld.global.L2::cache_hint.u32 %r2, [%t0], %t2; pmevent 3;"
+                    " st.global.L2::cache_hint.u32 [%t1], %r2, %t3;",
+          fill_copy4),
+    WORDS("st.shared::cta and ld.shared::cta", NULL,
+          " .shared .align 4 .u32 tile[64];" AT(0, pa, 4) AT(
+              1, po,
+              4) " ld.global.u32 %r2, [%t0]; mov.u32 %r3, tile;"
+                 " mad.lo.u32 %r4, %i, 4, %r3; st.shared::cta.u32 [%r4], %r2;"
+                 " barrier.cta.sync 0; xor.b32 %r5, %i, 1;"
+                 " mad.lo.u32 %r5, %r5, 4, %r3; ld.shared::cta.u32 %r2, [%r5];"
+                 " st.global.u32 [%t1], %r2;",
+          fill_dynamic),
     WORDS("prefetch and fences change nothing", NULL,
           AT(0, pa, 4)
               AT(1, po,

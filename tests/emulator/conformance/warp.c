@@ -258,6 +258,15 @@ static void fill_exchange(void *a, void *b, void *c, void *out)
         to[i] = in[i ^ 3];
 }
 
+/* elect: one of the lanes named, the same for all of them. */
+static void fill_elected(void *a, void *b, void *c, void *out)
+{
+    uint32_t *to = out;
+    (void)a, (void)b, (void)c;
+    for (unsigned i = 0; i < THREADS; i++)
+        to[i] = 1 | 1 << 4;
+}
+
 const struct conf_block conf_warp_cases[] = {
     SHUFFLES(ROW_SHUFFLE)
         WORDS("shfl.sync among half the lanes",
@@ -316,6 +325,20 @@ const struct conf_block conf_warp_cases[] = {
                 " activemask.b32 %r4; bra DONE;\nLOW: activemask.b32 %r4;\n"
                 "DONE: st.global.u32 [%t1], %r4;",
           fill_active, 1),
+    {.name = "elect.sync names one lane, to all",
+     .text =
+         AT(1, po,
+            4) " elect.sync %r3|%p, 0xffffffff;"
+               " vote.sync.ballot.b32 %r4, %p, 0xffffffff; popc.b32 %r5, %r4;"
+               " bfind.u32 %r6, %r4; setp.eq.u32 %q, %r6, %r3;"
+               " selp.u32 %r6, 16, 0, %q; or.b32 %r5, %r5, %r6;"
+               " st.global.u32 [%t1], %r5;",
+     .threads = THREADS,
+     .blocks = 1,
+     .out_bytes = THREADS * 4,
+     .d = CONF_U32,
+     .fill = fill_elected,
+     .target = 90},
     WORDS("bar.warp.sync orders lanes",
           " .shared .align 4 .u32 word[64];" AT(
               1, po, 4) " mov.u32 %r3, word; mad.lo.u32 %r4, %i, 4, %r3;"
