@@ -193,6 +193,57 @@ int tune_candidates_plan(struct tune_candidates *out,
     return 0;
 }
 
+/* `spec` with its word m=... saying `m`; the caller frees it. */
+static char *spec_for_rows(const char *spec, uint32_t m)
+{
+    const char *word = strstr(spec, " m=");
+    if (!word)
+        return NULL;
+    const char *rest = word + 3 + strspn(word + 3, "0123456789");
+    size_t size = strlen(spec) + 16;
+    char *text = tsr__malloc(size);
+    if (text)
+        snprintf(text, size, "%.*s m=%u%s", (int)(word - spec), spec,
+                 (unsigned)m, rest);
+    return text;
+}
+
+static int has_spec(const struct tune_candidates *list, const char *spec)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->item[i].spec, spec) == 0)
+            return 1;
+    return 0;
+}
+
+int tune_candidates_join(struct tune_candidates *mine, uint32_t m,
+                         const struct tune_candidates *theirs, size_t best,
+                         struct tune_sources *sources, struct gen_host *host,
+                         struct tsr_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < best && i < theirs->count; i++) {
+        char *spec = spec_for_rows(theirs->item[i].spec, m);
+        json_t *argument, *record = NULL;
+        if (!spec)
+            return no_memory(err);
+        if (!has_spec(mine, spec)) {
+            /* A SPEC with every axis given is its own default: this asks for
+            ** its estimate with our number of rows. */
+            argument = json_pack("{s:s}", "key", spec);
+            rc = argument ? gen_host_call(host, "plan.default", argument,
+                                          &record, err)
+                          : no_memory(err);
+            json_decref(argument);
+            if (rc == 0)
+                rc = add_candidate(mine, record, 0, sources, host, err);
+            json_decref(record);
+        }
+        tsr__free(spec);
+    }
+    return rc;
+}
+
 void tune_candidates_release(struct tune_candidates *candidates)
 {
     for (size_t i = 0; i < candidates->count; i++) {

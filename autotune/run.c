@@ -147,6 +147,27 @@ static int plan_shape(struct shape *shape, size_t *rows_max,
     return 0;
 }
 
+/* Lets the buckets of a shape try each other's best. */
+static int share_candidates(struct shape *shape, struct tsr_error *err)
+{
+    struct tune_run *run = shape->run;
+    size_t *own = tsr__calloc(shape->count, sizeof *own);
+    int rc = own ? 0 : TSR_FAIL(err, TSR_EMEMORY, "out of memory");
+    for (size_t i = 0; own && i < shape->count; i++)
+        own[i] = shape->candidates[i].count;
+    for (size_t i = 0; rc == 0 && i < shape->count; i++)
+        for (size_t j = 0; rc == 0 && j < shape->count; j++) {
+            size_t best = own[j] < TUNE_NEIGHBOURS ? own[j] : TUNE_NEIGHBOURS;
+            if (i == j || shape->done[i])
+                continue;
+            rc = tune_candidates_join(
+                &shape->candidates[i], shape->problems[i].m,
+                &shape->candidates[j], best, &shape->sources, run->host, err);
+        }
+    tsr__free(own);
+    return rc;
+}
+
 static int race_bucket(struct shape *shape, size_t index,
                        struct tune_operands *operands, struct tsr_error *err)
 {
@@ -196,6 +217,8 @@ int tune_run_shape(struct tune_run *run, const struct tune_problem *problems,
         rc = TSR_FAIL(err, TSR_EMEMORY, "out of memory");
     if (rc == 0)
         rc = plan_shape(&shape, &rows_max, err);
+    if (rc == 0 && rows_max)
+        rc = share_candidates(&shape, err);
     if (rc == 0 && rows_max)
         rc = tune_sources_compile(&shape.sources, problems[0].arch,
                                   run->processes, while_compiling, &shape, err);

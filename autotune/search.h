@@ -16,7 +16,7 @@
 #include "autotune/store.h"
 #include "autotune/trial.h"
 
-enum { TUNE_CANDIDATES = 16, TUNE_FINALISTS = 8 };
+enum { TUNE_CANDIDATES = 16, TUNE_FINALISTS = 8, TUNE_NEIGHBOURS = 3 };
 
 /* What is verified and how a time is made; a change is another policy. */
 #define TUNE_POLICY_EMULATOR "emulator-1"
@@ -57,6 +57,13 @@ struct tune_sources {
 int tune_candidates_plan(struct tune_candidates *out,
                          struct tune_sources *sources, struct gen_host *host,
                          const char *key, int limit, struct tsr_error *err);
+/* Adds the `best` first of another bucket of the same shape, as candidates
+** for `m` rows. M is a run-time argument, so they cost no compile, and a
+** bucket never misses a kernel that its neighbour found. */
+int tune_candidates_join(struct tune_candidates *mine, uint32_t m,
+                         const struct tune_candidates *theirs, size_t best,
+                         struct tune_sources *sources, struct gen_host *host,
+                         struct tsr_error *err);
 void tune_candidates_release(struct tune_candidates *candidates);
 
 /* Renders every configuration of `store` that this generator made again, and

@@ -33,7 +33,9 @@ static const struct option_spec options[] = {
     {"seed", "N", "order of warps and blocks; 0 (default) is the natural one"},
     {"schedules", "N", "run under N seeds; all must agree (1)"},
     {"threads", "N", "host threads; results do not depend on them (all CPUs)"},
-    {"limit", "N", "instructions that one warp may execute (2^31)"},
+    {"limit", "N",
+     "warp instructions that one block may execute (2^28, or 2^25 with "
+     "atomics whose results are used)"},
     {"perturb", "ULP", "vary .approx results by up to this many ulps (0)"},
     {"no-checks", NULL, "results and bounds only, twice as fast"},
     {"counts", NULL, "print what was executed"},
@@ -48,6 +50,13 @@ static const char usage[] =
 
 /* PTX longer than this is refused. */
 #define PTX_LIMIT ((size_t)256 << 20)
+
+/* Warp instructions of a block, unless --limit says otherwise: a kernel that
+** loops for ever ends after seconds, not minutes. Those that use the results
+** of atomics, or that wait for other blocks, run several blocks in turns and
+** slower, and have less to do. */
+#define LOOP_LIMIT (1 << 28)
+#define SPIN_LIMIT (1 << 25)
 
 /* All that one run needs, released together. */
 struct run {
@@ -338,6 +347,9 @@ static int bind_arguments(struct run *run)
         if (rc)
             return rc;
     }
+    if (run->options.instruction_limit == 0)
+        run->options.instruction_limit =
+            run->info.ordered ? SPIN_LIMIT : LOOP_LIMIT;
     run->launch.kernel = run->kernel;
     run->launch.arguments = run->block;
     run->launch.argument_bytes = run->info.argument_bytes;

@@ -22,11 +22,23 @@ static const struct option_spec options[] = {
      "used (default: evaluation.jsonl of the fp16 folder, "
      "else random ids)"},
     {"rows", "N", "most rows of a launch (default 64)"},
+    {"all", NULL, "a line for every launch, not one for every linear"},
     {"json", NULL, "print one JSON object per kernel and layer"},
     {NULL, NULL, NULL}};
 
+/* The launches of one linear of one layer. */
+struct tally {
+    int layer;
+    enum tsr_linear_kind kind;
+    size_t launches, gemms;
+    double rel_error; /* of the GEMM that is furthest from fp16; negative: no
+                         reference */
+};
+
 struct session {
     struct command command;
+    struct tally tally;
+    int all;
     struct progress progress;
     struct tune_check check;
     json_t *config;
@@ -44,6 +56,37 @@ static json_t *result_json(const struct tune_check_result *r)
                      "fault", r->fault);
 }
 
+static void show_tally(struct session *session)
+{
+    const struct tally *tally = &session->tally;
+    if (!tally->launches)
+        return;
+    printf("layer %2d  %-8s %3zu kernels launched, %zu of them GEMMs: exact",
+           tally->layer, tsr__linear_word(tally->kind), tally->launches,
+           tally->gemms);
+    if (tally->rel_error >= 0)
+        printf("; %.5f from fp16", tally->rel_error);
+    printf("\n");
+    session->tally.launches = 0;
+}
+
+static void add_to_tally(struct session *session,
+                         const struct tune_check_result *r)
+{
+    struct tally *tally = &session->tally;
+    if (tally->launches && (tally->layer != r->layer || tally->kind != r->kind))
+        show_tally(session);
+    if (!tally->launches)
+        *tally =
+            (struct tally){.layer = r->layer, .kind = r->kind, .rel_error = -1};
+    tally->launches++;
+    if (strcmp(r->kernel->key.family, "gemm_w4a8") != 0)
+        return;
+    tally->gemms++;
+    if (r->rel_error > tally->rel_error)
+        tally->rel_error = r->rel_error;
+}
+
 static void show_result(void *context, const struct tune_check_result *r)
 {
     struct session *session = context;
@@ -52,6 +95,10 @@ static void show_result(void *context, const struct tune_check_result *r)
         return;
     }
     progress_end(&session->progress);
+    if (!session->all && r->exact) {
+        add_to_tally(session, r);
+        return;
+    }
     printf("layer %2d  %-8s %-10s m=%-5zu %-7s", r->layer,
            tsr__linear_word(r->kind), r->kernel->key.family, r->rows,
            r->exact ? "exact" : "WRONG");
@@ -149,6 +196,7 @@ static int verify(struct session *session)
     int rc =
         tune_check_model(&session->check, &checked, &inexact, &command->err);
     progress_end(&session->progress);
+    show_tally(session);
     if (rc)
         return rc;
     if (inexact)
@@ -174,6 +222,7 @@ int command_verify(int argc, char **argv)
         "fp16 linear: what quantising costs, not what the kernel does.");
     if (status >= 0)
         return status;
+    session.all = command_option(&session.command, "all") != NULL;
     int rc = prepare(&session);
     if (rc == 0)
         rc = verify(&session);

@@ -82,6 +82,8 @@ APPROX(tanh_approx, tanh(x))
                 if (op->flags & EMU_FTZ && fabs(x) < 0x1p-1022) \
                     x = copysign(0, x);                         \
                 double v = expression;                          \
+                if (op->flags & EMU_FTZ && fabs(v) < 0x1p-1022) \
+                    v = copysign(0, v);                         \
                 uint64_t bits;                                  \
                 memcpy(&bits, &v, sizeof bits);                 \
                 d[i] = v == v ? bits & ~UINT64_C(0xffffffff)    \

@@ -71,8 +71,7 @@ void EMU_H(lop3_p)(EMU_ARGUMENTS)
     *p = (*p & ~m) | (set & m);
 }
 
-/* -- permute ----------------------------------------------------------------
- */
+/* -- permute -------------------------------------------------------------- */
 
 static inline uint32_t EMU_H(permute)(uint32_t a, uint32_t b, uint32_t s)
 {
@@ -109,8 +108,7 @@ static const uint16_t EMU_H(modes)[6][4] = {
 EMU_TERNARY_OF(prmt_mode, U32_3, lane_u32,
                EMU_H(permute)(x, y, EMU_H(modes)[op->x][z & 3]))
 
-/* -- shifts of pairs, bit fields ----------------------------------------------
- */
+/* -- shifts of pairs, bit fields ------------------------------------------ */
 
 #define PAIR ((uint64_t)y << 32 | x)
 EMU_TERNARY_OF(shf_l_clamp, U32_3, lane_u32, PAIR << (z < 32 ? z : 32) >> 32)
@@ -251,7 +249,7 @@ EMU_BINARY_OF(szext_u32, U32_3,
 EMU_BINARY_OF(szext_s32, U32_3,
               EMU_H(extract)(x, 0, EMU_H(width)(op, y), 32, 1))
 
-/* -- dot products -------------------------------------------------------------
+/* -- dot products ------------------------------------------------------------
 **
 ** x: the first operand is signed, y: the second is. z (dp2a): upper half.
 */
@@ -288,8 +286,7 @@ static inline uint32_t EMU_H(dot2)(const struct emu_op *op, uint32_t a,
 EMU_TERNARY_OF(dp4a, U32_3, lane_u32, EMU_H(dot4)(op, x, y, z))
 EMU_TERNARY_OF(dp2a, U32_3, lane_u32, EMU_H(dot2)(op, x, y, z))
 
-/* -- packing: mov of vectors
- * ---------------------------------------------------- */
+/* -- packing: mov of vectors ---------------------------------------------- */
 
 EMU_BINARY_OF(pack_b32, U32_3, (x & 0xffff) | y << 16)
 EMU_BINARY(pack_b64, lane_u64, lane_u32, lane_u32, x | (uint64_t)y << 32)
@@ -361,13 +358,12 @@ void EMU_H(unpack_list)(EMU_ARGUMENTS)
                 EMU_AT(lane_u64, op->list[k])[i] = part;
             else
                 EMU_AT(lane_u32, op->list[k])
-                [i] = (uint32_t)(part & ((UINT64_C(1) << bits) - 1));
+            [i] = (uint32_t)(part & ((UINT64_C(1) << bits) - 1));
         }
     }
 }
 
-/* -- SIMD video
-*-----------------------------------------------------------------
+/* -- SIMD video --------------------------------------------------------------
 **
 ** x: what to do (enum below); n: parts (2 or 4); y: 1 first operand signed,
 ** 2 second, 4 result; z: comparison of vset. flags: SAT. immediate: bit 8 adds

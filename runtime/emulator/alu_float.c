@@ -24,8 +24,7 @@ EMU_BINARY_OF(sub_f64, F64_3, x - y)
 EMU_BINARY_OF(mul_f64, F64_3, x *y)
 EMU_TERNARY_OF(fma_f64, F64_3, lane_f64, fma(x, y, z))
 
-/* -- with modifiers ----------------------------------------------------------
- */
+/* -- with modifiers ------------------------------------------------------- */
 
 #define ROUNDED(name, type, in, out, expression)                       \
     __attribute__((noinline)) static void EMU_H(loop_##name)(          \
@@ -79,8 +78,7 @@ ROUNDED_F64(div_f64_x, x / y)
 ROUNDED_F64(rcp_f64_x, 1.0 / x)
 ROUNDED_F64(sqrt_f64_x, sqrt(x))
 
-/* -- minimum, maximum, sign
- * ---------------------------------------------------- */
+/* -- minimum, maximum, sign ----------------------------------------------- */
 
 static inline float EMU_H(order_f32)(float x, float y, int flags, int larger)
 {

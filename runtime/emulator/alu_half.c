@@ -9,8 +9,7 @@
 #include "runtime/emulator/isa.h"
 #else
 
-/* -- one half ----------------------------------------------------------------
- */
+/* -- one half ------------------------------------------------------------- */
 
 enum { EMU_H(ADD), EMU_H(SUB), EMU_H(MUL), EMU_H(FMA) };
 
@@ -116,8 +115,7 @@ FOUR(hsub, SUB)
 FOUR(hmul, MUL)
 FOUR(hfma, FMA)
 
-/* -- vectors of f16
- * ------------------------------------------------------------ */
+/* -- vectors of f16 ------------------------------------------------------- */
 
 #if EMU_ISA_LEVEL >= 4
 
@@ -279,9 +277,7 @@ VECTOR_HALF(hfma_f16, FMA)
 VECTOR_HALF(hfma_f16x2, FMA)
 #undef VECTOR_HALF
 
-/* -- minimum, maximum, sign
- * ------------------------------------------------------
- */
+/* -- minimum, maximum, sign ----------------------------------------------- */
 
 /* Sign and magnitude to an integer in the order of the floats. */
 static inline int32_t EMU_H(rank)(uint16_t v)

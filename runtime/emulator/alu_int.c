@@ -153,7 +153,7 @@ EMU_TERNARY_OF(mad24_s32, U32_3, lane_u32, (uint64_t)(S24(x) * S24(y)) + z)
 EMU_TERNARY_OF(mad24hi_u32, U32_3, lane_u32, (U24(x) * U24(y) >> 16) + z)
 EMU_TERNARY_OF(mad24hi_s32, U32_3, lane_u32, MUL24HI_S32(x, y) + z)
 
-/* -- saturation ------------------------------------------------------------ */
+/* -- saturation ----------------------------------------------------------- */
 
 #define CLAMP_S32(v) \
     (int32_t)((v) < INT32_MIN ? INT32_MIN : (v) > INT32_MAX ? INT32_MAX : (v))
@@ -165,8 +165,7 @@ EMU_TERNARY_OF(madhisat_s32, S32_3, lane_s32,
 EMU_TERNARY_OF(mad24hisat_s32, S32_3, lane_s32,
                CLAMP_S32((int64_t)(int32_t)MUL24HI_S32(x, y) + z))
 
-/* -- sum of absolute differences, division ----------------------------------
- */
+/* -- sum of absolute differences, division -------------------------------- */
 
 #define FAR(a, b, unsigned_type)                         \
     ((a) > (b) ? (unsigned_type)(a) - (unsigned_type)(b) \

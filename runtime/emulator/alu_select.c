@@ -167,8 +167,7 @@ COMPARE_FLOAT(f16high, lane_u32, float, EMU_H(read_f16high))
 COMPARE_FLOAT(bf16, lane_u32, float, EMU_H(read_bf16))
 COMPARE_FLOAT(bf16high, lane_u32, float, EMU_H(read_bf16high))
 
-/* -- setp --------------------------------------------------------------------
- */
+/* -- setp ----------------------------------------------------------------- */
 
 static inline uint32_t EMU_H(combine)(unsigned char *r, const struct emu_op *op,
                                       uint32_t bits)
@@ -245,8 +244,7 @@ SETP(bf16, lane_u32, FLUSH)
 SETP_PAIR(f16x2, f16)
 SETP_PAIR(bf16x2, bf16)
 
-/* -- set ----------------------------------------------------------------------
- */
+/* -- set ------------------------------------------------------------------ */
 
 static inline void EMU_H(set)(unsigned char *r, const struct emu_op *op,
                               uint32_t bits, uint32_t m)
@@ -301,9 +299,7 @@ SET(bf16, lane_u32, FLUSH)
 SET_PAIR(f16x2, f16)
 SET_PAIR(bf16x2, bf16)
 
-/* -- selection
- * -------------------------------------------------------------------
- */
+/* -- selection ------------------------------------------------------------ */
 
 #define SELP(name, type)                                               \
     void EMU_H(name)(EMU_ARGUMENTS)                                    \
@@ -377,9 +373,7 @@ void EMU_H(testp_f64)(EMU_ARGUMENTS)
     EMU_H(write)(r, op->d, bits, m);
 }
 
-/* -- predicates: x, y say that the sources are negated
- * --------------------------
- */
+/* -- predicates: x, y say that the sources are negated -------------------- */
 
 #define PREDICATE(name, expression)                                    \
     void EMU_H(name)(EMU_ARGUMENTS)                                    \

@@ -12,9 +12,7 @@
 #include "runtime/emulator/isa.h"
 #else
 
-/* -- landing
- * ----------------------------------------------------------------------------
- */
+/* -- landing -------------------------------------------------------------- */
 
 static inline void EMU_H(move_run)(const struct emu_copy *copy,
                                    unsigned char *to)
@@ -91,9 +89,7 @@ static void EMU_H(land)(struct emu_warp *w, struct emu_copy *copy, uint32_t m)
     emu_hazard_async_land(block->hazards, &access);
 }
 
-/* -- issue
- * ------------------------------------------------------------------------------
- */
+/* -- issue ---------------------------------------------------------------- */
 
 static void EMU_H(observe)(struct emu_warp *w, const struct emu_copy *copy,
                            const uint64_t *to)
@@ -206,11 +202,12 @@ static uint32_t EMU_H(permitted)(struct emu_warp *w, const struct emu_op *op,
                                  const struct emu_copy *copy,
                                  const uint64_t *to, uint32_t m)
 {
-    uint64_t low = UINT64_MAX, high = 0, bits = 0, top = 0;
+    uint64_t low = UINT64_MAX, high = 0, bits = 0, top = 0, any = 0;
     for (int i = 0; i < 32; i++) {
         uint64_t in = 0 - (uint64_t)(m >> i & 1);
         uint64_t reads = copy->bytes[i] ? in : 0;
         uint64_t from = copy->from[i];
+        any |= reads;
         bits |= (to[i] & in) | (from & reads);
         top = (to[i] & in) > top ? to[i] & in : top;
         low = (from | ~reads) < low ? from | ~reads : low;
@@ -220,8 +217,8 @@ static uint32_t EMU_H(permitted)(struct emu_warp *w, const struct emu_op *op,
     if (bits & (op->x - 1u) || size < op->x || top > size - op->x)
         m = emu_reach_slow(w, op, PTX_SPACE_SHARED, EMU_WRITE, op->x, op->x, to,
                            m);
-    if (!high)
-        return m; /* nobody reads; or from address 0, refused below */
+    if (!any)
+        return m;
     if (!(bits & (op->x - 1u)) &&
         emu_reach_hint(w->block->worker, op, low, high + op->x, 0))
         return m;
@@ -276,9 +273,7 @@ void EMU_H(cp_async)(EMU_ARGUMENTS)
         async->count++;
 }
 
-/* -- commit and wait
- * ----------------------------------------------------------------------
- */
+/* -- commit and wait ------------------------------------------------------ */
 
 void EMU_H(cp_commit)(EMU_ARGUMENTS)
 {

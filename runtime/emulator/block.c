@@ -39,8 +39,7 @@ void emu_block_stop(struct emu_block *block)
         ;
 }
 
-/* -- life
- * ------------------------------------------------------------------------ */
+/* -- life ----------------------------------------------------------------- */
 
 int emu_block_open(struct emu_block *block, struct emu_worker *worker)
 {
@@ -129,9 +128,7 @@ int emu_block_begin(struct emu_block *block, uint64_t linear)
                                   &block->hazards, NULL);
 }
 
-/* -- when nothing moves
- * ------------------------------------------------------------
- */
+/* -- when nothing moves --------------------------------------------------- */
 
 static void describe_warp(struct tsr_buffer *text, const struct emu_warp *warp)
 {
@@ -200,8 +197,7 @@ static void report_state(struct emu_block *block, enum emu_finding_kind kind,
     emu_block_stop(block);
 }
 
-/* -- rounds
- * ------------------------------------------------------------------------ */
+/* -- rounds --------------------------------------------------------------- */
 
 /* Warps in order, or shuffled with a seed. */
 static void warp_order(struct emu_block *block, uint8_t order[EMU_MAX_WARPS])

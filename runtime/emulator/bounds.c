@@ -75,26 +75,27 @@ static void say_beyond(struct emu_hazard_block *block,
     uint64_t end = region->base + region->bytes;
     unsigned long long size = (unsigned long long)region->bytes;
     if (address < region->base)
-        hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, address,
-                    "%s %u bytes that begin %llu bytes before '%s' (%llu "
-                    "bytes%s)",
-                    verb(access), access->bytes,
-                    (unsigned long long)(region->base - address), region->name,
-                    size, region->freed ? ", freed" : "");
+        emu_hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, address,
+                        "%s %u bytes that begin %llu bytes before '%s' (%llu "
+                        "bytes%s)",
+                        verb(access), access->bytes,
+                        (unsigned long long)(region->base - address),
+                        region->name, size, region->freed ? ", freed" : "");
     else if (address >= end)
-        hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, address,
-                    "%s %u bytes that begin %llu bytes past the end of '%s' "
-                    "(%llu bytes%s)",
-                    verb(access), access->bytes,
-                    (unsigned long long)(address - end), region->name, size,
-                    region->freed ? ", freed" : "");
+        emu_hazard_find(
+            block, EMU_OUT_OF_BOUNDS, access, lanes, address,
+            "%s %u bytes that begin %llu bytes past the end of '%s' "
+            "(%llu bytes%s)",
+            verb(access), access->bytes, (unsigned long long)(address - end),
+            region->name, size, region->freed ? ", freed" : "");
     else
-        hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, address,
-                    "%s %u bytes at '%s'+%llu, of which only the first %llu "
-                    "are inside (%llu bytes)",
-                    verb(access), access->bytes, region->name,
-                    (unsigned long long)(address - region->base),
-                    (unsigned long long)(end - address), size);
+        emu_hazard_find(
+            block, EMU_OUT_OF_BOUNDS, access, lanes, address,
+            "%s %u bytes at '%s'+%llu, of which only the first %llu "
+            "are inside (%llu bytes)",
+            verb(access), access->bytes, region->name,
+            (unsigned long long)(address - region->base),
+            (unsigned long long)(end - address), size);
 }
 
 /* The variable of the window that ends closest below `offset`. */
@@ -127,12 +128,12 @@ static void say_window(struct emu_hazard_block *block,
     if (v && offset < bytes + (1u << 20))
         snprintf(near, sizeof near, ", %llu bytes past the start of '%s'",
                  (unsigned long long)(offset - v->offset), v->name);
-    hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, offset,
-                "%s %u bytes at %s offset 0x%llx%s; the %s memory has %llu "
-                "bytes",
-                verb(access), access->bytes, spaces[access->space],
-                (unsigned long long)offset, near, spaces[access->space],
-                (unsigned long long)bytes);
+    emu_hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, offset,
+                    "%s %u bytes at %s offset 0x%llx%s; the %s memory has %llu "
+                    "bytes",
+                    verb(access), access->bytes, spaces[access->space],
+                    (unsigned long long)offset, near, spaces[access->space],
+                    (unsigned long long)bytes);
 }
 
 static void say_out_of_bounds(struct emu_hazard_block *block,
@@ -144,9 +145,10 @@ static void say_out_of_bounds(struct emu_hazard_block *block,
     else if (region->name)
         say_beyond(block, access, lanes, address, region);
     else
-        hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, address,
-                    "%s %u bytes at 0x%llx; nothing is allocated", verb(access),
-                    access->bytes, (unsigned long long)address);
+        emu_hazard_find(block, EMU_OUT_OF_BOUNDS, access, lanes, address,
+                        "%s %u bytes at 0x%llx; nothing is allocated",
+                        verb(access), access->bytes,
+                        (unsigned long long)address);
 }
 
 static void say_in_region(struct emu_hazard_block *block,
@@ -156,21 +158,22 @@ static void say_in_region(struct emu_hazard_block *block,
 {
     char place[256];
     if (is_window(access))
-        hazard_place(block, access->space, address, place, sizeof place);
+        emu_hazard_place(block, access->space, address, place, sizeof place);
     else
         snprintf(place, sizeof place, "'%s'+%llu", region->name,
                  (unsigned long long)(address - region->base));
     if (kind == EMU_MISALIGNED)
-        hazard_find(block, kind, access, lanes, address,
-                    "%s %u bytes at %s, address 0x%llx, which is not a "
-                    "multiple of %u",
-                    verb(access), access->bytes, place,
-                    (unsigned long long)address, access->bytes);
+        emu_hazard_find(block, kind, access, lanes, address,
+                        "%s %u bytes at %s, address 0x%llx, which is not a "
+                        "multiple of %u",
+                        verb(access), access->bytes, place,
+                        (unsigned long long)address, access->bytes);
     else
-        hazard_find(block, kind, access, lanes, address,
-                    "%s %u bytes at %s, %s", verb(access), access->bytes, place,
-                    kind == EMU_USE_AFTER_FREE ? "which was freed"
-                                               : "which is read-only");
+        emu_hazard_find(block, kind, access, lanes, address,
+                        "%s %u bytes at %s, %s", verb(access), access->bytes,
+                        place,
+                        kind == EMU_USE_AFTER_FREE ? "which was freed"
+                                                   : "which is read-only");
 }
 
 static void say(struct emu_hazard_block *block, enum emu_finding_kind kind,

@@ -101,7 +101,7 @@ void emu_hazard_exit(struct emu_hazard_block *block,
     tick(races);
 }
 
-void hazard_races_fence(struct hazard_races *races, uint32_t warp)
+void emu_hazard_races_fence(struct hazard_races *races, uint32_t warp)
 {
     races->fence[warp] = races->clock[warp];
     races->fence[warp].seen[warp] = races->now;
@@ -112,8 +112,8 @@ void hazard_races_fence(struct hazard_races *races, uint32_t warp)
 /* Hand-shakes through memory. A release (a fence, then a strong write, or a
 ** .release access) leaves the clock at the word; a strong read takes it up.
 ** Words that share a slot share order: too much order, never too little. */
-void hazard_handshake(struct hazard_races *races,
-                      const struct emu_access *access, uint64_t address)
+void emu_hazard_handshake(struct hazard_races *races,
+                          const struct emu_access *access, uint64_t address)
 {
     uint32_t w = access->warp;
     uint64_t hash = (address >> 2) * UINT64_C(0x9E3779B97F4A7C15);

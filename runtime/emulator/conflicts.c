@@ -9,7 +9,8 @@
 ** Lowest and highest do not depend on the order in which blocks ran, so the
 ** shadows of several workers fold into one, and the conflicts in it are the
 ** same on any number of threads. In an ordered launch (one thread) conflicts
-** are found at the access instead, with hazard_is_before letting pass what a
+** are found at the access instead, with emu_hazard_is_before letting pass what
+*a
 ** hand-shake has put in order.
 **
 ** A page is 16 KiB of guest memory. Its granule is the widest that all accesses
@@ -31,6 +32,9 @@ enum {
 
 /* Beyond this the shadow takes no new pages: conflicts there go unseen. */
 static const size_t max_shadow_bytes = (size_t)1 << 30;
+
+/* Plain reads that a worker puts off; further ones are taken at once. */
+static const size_t max_reads = (size_t)1 << 20;
 
 enum class {
     WEAK_WRITE,
@@ -133,20 +137,26 @@ static struct hazard_page *make_page(struct hazard_shadow *shadow,
     return page;
 }
 
-/* NULL: no memory, or the limit is reached. */
-static struct hazard_page *take_page(struct hazard_shadow *shadow,
-                                     uint64_t number, uint32_t shift)
+/* NULL when there is none. */
+static struct hazard_page *find_page(struct hazard_shadow *shadow,
+                                     uint64_t number)
 {
     struct hazard_page **recent = &shadow->recent[number % HAZARD_RECENT];
     if (*recent && (*recent)->number == number)
         return *recent;
     struct hazard_page *page =
         shadow->slots ? *find_slot(shadow, number) : NULL;
-    if (!page)
-        page = make_page(shadow, number, shift);
     if (page)
         *recent = page;
     return page;
+}
+
+/* NULL: no memory, or the limit is reached. */
+static struct hazard_page *take_page(struct hazard_shadow *shadow,
+                                     uint64_t number, uint32_t shift)
+{
+    struct hazard_page *page = find_page(shadow, number);
+    return page ? page : make_page(shadow, number, shift);
 }
 
 static struct keys *make_keys(struct hazard_shadow *shadow, uint32_t shift)
@@ -186,7 +196,7 @@ static int refine(struct hazard_shadow *shadow, struct hazard_page *page,
     return 0;
 }
 
-void hazard_shadow_release(struct hazard_shadow *shadow)
+void emu_hazard_shadow_release(struct hazard_shadow *shadow)
 {
     for (size_t i = 0; i < shadow->slots; i++) {
         struct hazard_page *page = shadow->slot[i];
@@ -195,7 +205,8 @@ void hazard_shadow_release(struct hazard_shadow *shadow)
         tsr__free(page);
     }
     tsr__free(shadow->slot);
-    hazard_handshakes_release(shadow);
+    tsr__free(shadow->read);
+    emu_hazard_handshakes_release(shadow);
     memset(shadow, 0, sizeof *shadow);
 }
 
@@ -290,7 +301,8 @@ static int check_key(const struct visit *v, uint64_t address, uint64_t key,
     struct emu_hazard_block *block = v->block;
     if (!key || block_of(key) == (uint32_t)block->linear)
         return 1;
-    if (hazard_is_before(block, block_of(key), (uint32_t)(key >> 24) & 0xff))
+    if (emu_hazard_is_before(block, block_of(key),
+                             (uint32_t)(key >> 24) & 0xff))
         return 1;
     say_conflict(block->worker->owner, &block->worker->findings,
                  block->sequence++, address, v->key, v->class, key, class);
@@ -325,26 +337,44 @@ static int may_conflict(const struct visit *v, const struct hazard_page *page)
     return 0;
 }
 
+/* The page of `address` with room for keys of `class` at granules of at most
+** `shift`; NULL without memory. */
+static struct hazard_page *open_page(struct hazard_shadow *shadow,
+                                     uint64_t address, uint32_t shift,
+                                     enum class class)
+{
+    struct hazard_page *page = take_page(shadow, address >> PAGE_SHIFT, shift);
+    if (!page || (page->shift > shift && refine(shadow, page, shift)))
+        return NULL;
+    if (!page->keys[class])
+        page->keys[class] = make_keys(shadow, page->shift);
+    return page->keys[class] ? page : NULL;
+}
+
+/* Adds the key to the granules of [address, end), which lie in the page. */
+static void mark_page(struct hazard_page *page, enum class class,
+                      uint64_t address, uint64_t end, uint64_t key)
+{
+    size_t first = (size_t)(address & (PAGE - 1)) >> page->shift;
+    size_t last = (size_t)((end - 1) & (PAGE - 1)) >> page->shift;
+    for (size_t g = first; g <= last; g++)
+        add_key(&page->keys[class][g], key);
+}
+
 /* Bytes [address, end) that lie in one page. */
 static void visit_page(const struct visit *v, uint64_t address, uint64_t end)
 {
     struct emu_hazard_worker *worker = v->block->worker;
-    struct hazard_shadow *shadow = &worker->shadow;
     struct hazard_page *page =
-        take_page(shadow, address >> PAGE_SHIFT, v->shift);
-    if (!page || (page->shift > v->shift && refine(shadow, page, v->shift)))
-        return;
-    if (!page->keys[v->class] &&
-        !(page->keys[v->class] = make_keys(shadow, page->shift)))
+        open_page(&worker->shadow, address, v->shift, v->class);
+    if (!page)
         return;
     size_t first = (size_t)(address & (PAGE - 1)) >> page->shift;
     size_t last = (size_t)((end - 1) & (PAGE - 1)) >> page->shift;
     if (worker->owner->setup.ordered && may_conflict(v, page))
         for (size_t g = first; g <= last; g++)
             check_ordered(v, page, g);
-    struct keys *keys = page->keys[v->class];
-    for (size_t g = first; g <= last; g++)
-        add_key(&keys[g], v->key);
+    mark_page(page, v->class, address, end, v->key);
 }
 
 static void visit_range(const struct visit *v, uint64_t address, uint64_t end)
@@ -359,24 +389,73 @@ static void visit_range(const struct visit *v, uint64_t address, uint64_t end)
 }
 
 /* The widest granule that the bytes [begin, end) are made of whole. */
+static uint32_t shift_of(uint64_t begin, uint64_t end)
+{
+    return (uint32_t)__builtin_ctzll(begin | end | PAGE);
+}
+
+/* Plain reads of an unordered launch. Most of them are of memory that nobody
+** writes, which only the end of the launch tells; until then they are kept in
+** a list. Returns 0 for other accesses, and when it is full. */
+static int defer_read(const struct visit *v, struct hazard_read read)
+{
+    struct emu_hazard_worker *worker = v->block->worker;
+    struct hazard_shadow *shadow = &worker->shadow;
+    if (v->class != WEAK_READ || worker->owner->setup.ordered)
+        return 0;
+    if (shadow->reads == shadow->read_capacity &&
+        (shadow->reads >= max_reads ||
+         tsr__grow((void **)&shadow->read, &shadow->read_capacity,
+                   shadow->reads ? shadow->reads * 2 : 4096,
+                   sizeof *shadow->read)))
+        return 0;
+    shadow->read[shadow->reads++] = read;
+    return 1;
+}
+
 static void visit_run(struct visit *v, uint64_t begin, uint64_t end)
 {
-    if (begin == end)
+    if (begin == end ||
+        defer_read(v, (struct hazard_read){begin, end - begin, 0, 1, v->key}))
         return;
-    v->shift = (uint32_t)__builtin_ctzll(begin | end | PAGE);
+    v->shift = shift_of(begin, end);
     visit_range(v, begin, end);
 }
 
+/* Is every lane right behind the one `stride` lanes before it? Tiles are often
+** copied so, in the order of MMA fragments: 8 rows, 4 lanes along each. */
+static int has_stride(const struct emu_access *access, uint32_t stride)
+{
+    const uint64_t *address = access->address;
+    uint64_t gaps = 0;
+    if (access->mask != 0xffffffffu ||
+        address[stride] != address[0] + access->bytes)
+        return 0;
+    for (uint32_t lane = stride; lane < 32; lane++)
+        gaps |= address[lane] - address[lane - stride] - access->bytes;
+    return gaps == 0;
+}
+
+/* `rows` runs, that begin with the first lanes. */
+static void visit_rows(struct visit *v, uint32_t rows)
+{
+    const uint64_t *address = v->access->address;
+    uint64_t bytes = (uint64_t)v->access->bytes * (32 / rows);
+    uint64_t stride = address[1] - address[0], uneven = 0;
+    for (uint32_t row = 1; row < rows; row++)
+        uneven |= address[row] - address[row - 1] - stride;
+    if (!uneven && defer_read(v, (struct hazard_read){address[0], bytes, stride,
+                                                      rows, v->key}))
+        return;
+    for (uint32_t row = 0; row < rows; row++)
+        visit_run(v, address[row], address[row] + bytes);
+}
+
 /* Lanes next to each other make one run, lanes at one address too. */
-static void visit_lanes(struct visit *v)
+static void visit_adjacent(struct visit *v)
 {
     const struct emu_access *access = v->access;
     uint64_t begin = 0, end = 0;
-    if (hazard_is_row(access)) {
-        visit_run(v, access->address[0],
-                  access->address[0] + 32 * (uint64_t)access->bytes);
-        return;
-    }
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
         uint64_t address = access->address[__builtin_ctz(rest)];
         if (end && address == end) {
@@ -390,13 +469,30 @@ static void visit_lanes(struct visit *v)
     visit_run(v, begin, end);
 }
 
+static void visit_lanes(struct visit *v)
+{
+    const uint64_t *address = v->access->address;
+    uint64_t bytes = v->access->bytes;
+    if (emu_hazard_is_row(v->access)) {
+        visit_run(v, address[0], address[0] + 32 * bytes);
+        return;
+    }
+    for (uint32_t stride = 4; stride <= 16; stride *= 2) {
+        if (!has_stride(v->access, stride))
+            continue;
+        visit_rows(v, stride);
+        return;
+    }
+    visit_adjacent(v);
+}
+
 void emu_hazard_global(struct emu_hazard_block *block,
                        const struct emu_access *access)
 {
     int strong = access->order != EMU_WEAK;
     struct visit v = {.block = block, .access = access};
     if (strong)
-        hazard_global_handshake(block, access);
+        emu_hazard_global_handshake(block, access);
     if (access->kind == EMU_READ)
         v.class = strong ? STRONG_READ : WEAK_READ;
     else
@@ -427,6 +523,39 @@ static void fold_page(struct hazard_shadow *into,
             add_key(&page->keys[c][i], ~keys->low);
         }
     }
+}
+
+/* Pages [first, last] hold all that was written. */
+struct written {
+    uint64_t first, last;
+};
+
+/* One row of a read that was put off, where somebody wrote to the page. */
+static void apply_row(struct hazard_shadow *into, struct written written,
+                      uint64_t begin, uint64_t end, uint64_t key)
+{
+    uint32_t shift = shift_of(begin, end);
+    if ((end - 1) >> PAGE_SHIFT < written.first ||
+        begin >> PAGE_SHIFT > written.last)
+        return;
+    for (uint64_t at = begin, stop; at < end; at = stop) {
+        stop = (at | (PAGE - 1)) + 1;
+        stop = stop < end ? stop : end;
+        struct hazard_page *page = find_page(into, at >> PAGE_SHIFT);
+        if (!page || (!page->keys[WEAK_WRITE] && !page->keys[STRONG_WRITE]))
+            continue;
+        page = open_page(into, at, shift, WEAK_READ);
+        if (page)
+            mark_page(page, WEAK_READ, at, stop, key);
+    }
+}
+
+static void apply_read(struct hazard_shadow *into, struct written written,
+                       const struct hazard_read *read)
+{
+    uint64_t begin = read->begin;
+    for (uint64_t row = 0; row < read->rows; row++, begin += read->stride)
+        apply_row(into, written, begin, begin + read->bytes, read->key);
 }
 
 /* A pair of keys from different blocks, if there is one. */
@@ -495,7 +624,15 @@ static struct hazard_page **written_pages(struct hazard_shadow *shadow,
     return list;
 }
 
-void hazard_conflicts_finish(struct emu_hazards *hazards)
+static void apply_reads(struct emu_hazards *hazards, struct written written)
+{
+    struct hazard_shadow *into = &hazards->workers->shadow;
+    for (struct emu_hazard_worker *w = hazards->workers; w; w = w->next)
+        for (size_t i = 0; i < w->shadow.reads; i++)
+            apply_read(into, written, &w->shadow.read[i]);
+}
+
+void emu_hazard_conflicts_finish(struct emu_hazards *hazards)
 {
     struct emu_hazard_worker *first = hazards->workers;
     size_t count;
@@ -506,6 +643,9 @@ void hazard_conflicts_finish(struct emu_hazards *hazards)
             if (w->shadow.slot[i])
                 fold_page(&first->shadow, w->shadow.slot[i]);
     struct hazard_page **list = written_pages(&first->shadow, &count);
+    if (count > 0)
+        apply_reads(hazards,
+                    (struct written){list[0]->number, list[count - 1]->number});
     for (size_t i = 0; i < count; i++)
         for (size_t g = 0; g < (size_t)PAGE >> list[i]->shift; g++)
             check_granule(hazards, list[i], g);

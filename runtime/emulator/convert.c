@@ -31,9 +31,9 @@ static inline int32_t EMU_H(nearest)(float v)
 }
 
 EMU_UNARY(cvt_s32_f32_rni, lane_s32, lane_f32, EMU_H(nearest)(x))
+EMU_UNARY(cvt_sat_f32, lane_f32, lane_f32, emu_saturate(x))
 
-/* -- halves
- * -------------------------------------------------------------------- */
+/* -- halves --------------------------------------------------------------- */
 
 static inline float EMU_H(widen)(uint32_t half)
 {
@@ -104,8 +104,7 @@ EMU_UNARY(cvt_bf16_f32, lane_u32, lane_f32, tsr__float_to_bfloat(x))
 EMU_BINARY(cvt_bf16x2_f32, lane_u32, lane_f32, lane_f32,
            (uint32_t)tsr__float_to_bfloat(x) << 16 | tsr__float_to_bfloat(y))
 
-/* -- integers
- * ------------------------------------------------------------------- */
+/* -- integers ------------------------------------------------------------- */
 
 /* Sign- or zero-extends the low bits of a slot. */
 static inline int64_t EMU_H(load)(const unsigned char *r, uint32_t offset,
@@ -221,8 +220,7 @@ void EMU_H(cvt_integer)(EMU_ARGUMENTS)
     }
 }
 
-/* -- floats
- * ---------------------------------------------------------------------- */
+/* -- floats --------------------------------------------------------------- */
 
 static inline struct emu_format EMU_H(format)(int type)
 {

@@ -7,9 +7,7 @@
 
 #include "runtime/base/memory.h"
 
-/* -- finding the row
- * ---------------------------------------------------------------
- */
+/* -- finding the row ------------------------------------------------------ */
 
 static const struct emu_table *const tables[] = {
     &emu_table_integer, &emu_table_float,   &emu_table_convert,
@@ -70,9 +68,7 @@ static const struct emu_row *look_up(struct emu_decoder *d,
     return row;
 }
 
-/* -- errors
- * ------------------------------------------------------------------------
- */
+/* -- errors --------------------------------------------------------------- */
 
 static int fail_at(struct emu_decoder *d, int code, const char *fmt,
                    va_list args)
@@ -121,8 +117,7 @@ int emu_expect(struct emu_decoder *d, int least, int most)
     return emu_bad(d, "has %d operands, wants %d to %d", count, least, most);
 }
 
-/* -- values
- * ------------------------------------------------------------------------ */
+/* -- values --------------------------------------------------------------- */
 
 enum emu_width emu_width_of(enum ptx_type type)
 {
@@ -294,8 +289,7 @@ int emu_put_carry(struct emu_decoder *d, enum emu_field field, int reads,
     return emu_put_value(d, field, d->carry, reads, writes);
 }
 
-/* -- operations
- * --------------------------------------------------------------------- */
+/* -- operations ----------------------------------------------------------- */
 
 static int grow_ops(struct emu_decoder *d)
 {
@@ -330,8 +324,7 @@ struct emu_op *emu_emit(struct emu_decoder *d, enum emu_handler_id handler)
     return rc ? NULL : EMU_OP(d);
 }
 
-/* -- the function
- * ------------------------------------------------------------------- */
+/* -- the function --------------------------------------------------------- */
 
 static int decode_instruction(struct emu_decoder *d, struct row_cache *cache)
 {
@@ -464,7 +457,7 @@ static int move_lists(struct emu_decoder *d)
 {
     struct emu_code *code = d->code;
     for (size_t i = 0; i < d->op_count; i++)
-        if (d->list_of[i] != UINT32_MAX)
+        if (d->list_of[i] < d->list_count)
             d->op[i].list = d->list + d->list_of[i];
     code->function = d->function;
     code->op = d->op;

@@ -62,8 +62,7 @@ struct emu_table {
 extern const struct emu_table emu_table_integer, emu_table_float,
     emu_table_convert, emu_table_memory, emu_table_control, emu_table_warp;
 
-/* -- values ------------------------------------------------------------------
- */
+/* -- values --------------------------------------------------------------- */
 
 enum emu_value_kind {
     EMU_REGISTER,
@@ -138,15 +137,13 @@ struct emu_decoder {
     struct tsr_error *err;
 };
 
-/* -- pattern.c ----------------------------------------------------------------
- */
+/* -- pattern.c ------------------------------------------------------------ */
 
 /* Does the pattern take the modifiers? Fills word[], choice[], places. */
 int emu_pattern_match(struct emu_decoder *d, const char *pattern);
 int emu_print_row(const struct emu_row *row, struct tsr_buffer *out);
 
-/* -- for build functions
- * --------------------------------------------------------- */
+/* -- for build functions -------------------------------------------------- */
 
 /* "name:line: opcode: ..."; returns TSR_EUNSUPPORTED. */
 int emu_refuse(struct emu_decoder *d, const char *fmt, ...) TSR_PRINTF(2, 3);
@@ -235,8 +232,7 @@ int emu_together(struct emu_decoder *d, int index);
 int emu_put_operands(struct emu_decoder *d, const char *operands);
 int emu_build_simple(struct emu_decoder *d, const struct emu_row *row);
 
-/* -- slots.c
- * ----------------------------------------------------------------------- */
+/* -- slots.c -------------------------------------------------------------- */
 
 /* Marks registers that may be read unset: inserts checks. Then gives values
 ** slots, patches operations, fills in code->image, fill, blank, frame_bytes. */

@@ -6,9 +6,7 @@
 #define INTEGERS "u8|s8|u16|s16|u32|s32|u64|s64"
 #define FLOATS   "f16|bf16|f32|f64"
 
-/* -- mov
- * -------------------------------------------------------------------------------
- */
+/* -- mov ------------------------------------------------------------------ */
 
 static int is_moving_special(const char *name, enum emu_handler_id *handler)
 {
@@ -146,9 +144,7 @@ static int build_mov_pred(struct emu_decoder *d, const struct emu_row *row)
     return 0;
 }
 
-/* -- cvt
- * --------------------------------------------------------------------------------
- */
+/* -- cvt ------------------------------------------------------------------ */
 
 /* Mask of what a register of this type holds in its slot. */
 static uint64_t register_mask(enum ptx_type type)

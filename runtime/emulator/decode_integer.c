@@ -21,9 +21,7 @@
 #define SIX  "u16|s16|u32|s32|u64|s64"
 #define FOUR "u16|s16|u32|s32"
 
-/* -- extended precision
- * ----------------------------------------------------------------
- */
+/* -- extended precision --------------------------------------------------- */
 
 /* extra: 1 takes the carry in. */
 static int build_carry(struct emu_decoder *d, const struct emu_row *row)
@@ -50,8 +48,7 @@ static int build_carry(struct emu_decoder *d, const struct emu_row *row)
 #define CARRY(n) EMU_IDS(EMU_H_##n##_b32, EMU_H_##n##_b64)
 #define WIDTHS   "u32|s32|u64|s64|b32|b64"
 
-/* -- rows with a number from a modifier
- * -------------------------------------------------- */
+/* -- rows with a number from a modifier ----------------------------------- */
 
 /* The mode's number goes to x. */
 static int build_mode(struct emu_decoder *d, const struct emu_row *row)
@@ -61,6 +58,14 @@ static int build_mode(struct emu_decoder *d, const struct emu_row *row)
     if (!op)
         return TSR_EMEMORY;
     op->x = (uint8_t)(d->choice[row->extra] + 1);
+    return emu_put_operands(d, row->operands);
+}
+
+/* u16x2 and s16x2, which are no types of registers. */
+static int build_pairs(struct emu_decoder *d, const struct emu_row *row)
+{
+    if (!emu_emit(d, (enum emu_handler_id)row->fast[d->choice[0]]))
+        return TSR_EMEMORY;
     return emu_put_operands(d, row->operands);
 }
 
@@ -137,9 +142,7 @@ static int build_bfind(struct emu_decoder *d, const struct emu_row *row)
     return emu_put_operands(d, "dI aT");
 }
 
-/* -- comparisons
- * ---------------------------------------------------------------------------
- */
+/* -- comparisons ---------------------------------------------------------- */
 
 #define INTEGER_OPS "eq|ne|lt|le|gt|ge|lo|ls|hi|hs"
 #define FLOAT_OPS   "eq|ne|lt|le|gt|ge|equ|neu|ltu|leu|gtu|geu|num|nan"
@@ -288,8 +291,7 @@ static int build_predicate(struct emu_decoder *d, const struct emu_row *row)
     return 0;
 }
 
-/* -- SIMD video: vadd4.dtype.atype.btype{.sat}{.add} d{.mask}, a, b, c
- * -------------------- */
+/* -- SIMD video: vadd4.dtype.atype.btype{.sat}{.add} d{.mask}, a, b, c ---- */
 
 static int build_video(struct emu_decoder *d, const struct emu_row *row)
 {
@@ -327,7 +329,7 @@ static const struct emu_row rows[] = {
     {"add", "sat s32", "dT aT bT", ONE(addsat_s32), NULL, NULL, 0},
     {"sub", "sat s32", "dT aT bT", ONE(subsat_s32), NULL, NULL, 0},
     {"add", "u16x2|s16x2", "dI aI bI", EMU_IDS(EMU_H_add_x2, EMU_H_add_x2),
-     NULL, NULL, 0},
+     NULL, build_pairs, 0},
     {"mul", "lo " SIX, "dT aT bT", BY_SIZE(mul), NULL, NULL, 0},
     {"mul", "hi " SIX, "dT aT bT", I6(mulhi), NULL, NULL, 0},
     {"mul", "wide " FOUR, "dW aT bT", I4(mulwide), NULL, NULL, 0},
@@ -353,9 +355,9 @@ static const struct emu_row rows[] = {
     {"min", SIX, "dT aT bT", I6(min), NULL, NULL, 0},
     {"max", SIX, "dT aT bT", I6(max), NULL, NULL, 0},
     {"min", "u16x2|s16x2", "dI aI bI",
-     EMU_IDS(EMU_H_min_u16x2, EMU_H_min_s16x2), NULL, NULL, 0},
+     EMU_IDS(EMU_H_min_u16x2, EMU_H_min_s16x2), NULL, build_pairs, 0},
     {"max", "u16x2|s16x2", "dI aI bI",
-     EMU_IDS(EMU_H_max_u16x2, EMU_H_max_s16x2), NULL, NULL, 0},
+     EMU_IDS(EMU_H_max_u16x2, EMU_H_max_s16x2), NULL, build_pairs, 0},
 
     {"add", "cc " WIDTHS, "", CARRY(addcarry), NULL, build_carry, 0},
     {"addc", "cc? " WIDTHS, "", CARRY(addcarry), NULL, build_carry, 1},

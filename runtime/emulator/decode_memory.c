@@ -5,7 +5,7 @@
 #include "runtime/emulator/decode.h"
 #include "runtime/emulator/generic.h"
 
-#define STRENGTH "weak|volatile|relaxed|acquire|release|acq_rel|mmio?"
+#define STRENGTH "weak|volatile|relaxed|acquire|release|acq_rel?"
 #define SCOPE    "cta|cluster|gpu|sys?"
 #define L1                                                  \
     "L1::evict_normal|L1::evict_unchanged|L1::evict_first|" \
@@ -53,8 +53,7 @@ static int vector_of(const struct emu_decoder *d)
                               : 1;
 }
 
-/* -- ld and st
- * ------------------------------------------------------------------------- */
+/* -- ld and st ------------------------------------------------------------ */
 
 /* Element k of an operand that is a vector of `count`, or itself. */
 static const struct ptx_operand *element(const struct ptx_operand *operand,
@@ -232,9 +231,7 @@ static int build_st(struct emu_decoder *d, const struct emu_row *row)
     return put_data(d, &d->in->operand[1], count, 0);
 }
 
-/* -- atom and red
- * ---------------------------------------------------------------------------
- */
+/* -- atom and red --------------------------------------------------------- */
 
 static int atomic_code(const struct emu_decoder *d)
 {
@@ -298,9 +295,7 @@ static int build_atom(struct emu_decoder *d, const struct emu_row *row)
     return cas ? put_elements(d, &d->in->operand[2 + is_atom], count, 0) : 0;
 }
 
-/* -- cp.async
- * --------------------------------------------------------------------------------
- */
+/* -- cp.async ------------------------------------------------------------- */
 
 /* [to], [from], size{, source size | ignore}{, policy} */
 static int build_cp_async(struct emu_decoder *d, const struct emu_row *row)
@@ -364,9 +359,7 @@ static int build_cp_commit(struct emu_decoder *d, const struct emu_row *row)
     return rc ? rc : emu_emit(d, EMU_H_cp_commit) ? 0 : TSR_EMEMORY;
 }
 
-/* -- addresses, fences, hints
- * ---------------------------------------------------------------
- */
+/* -- addresses, fences, hints --------------------------------------------- */
 
 static uint64_t window_of(const struct emu_decoder *d)
 {
@@ -481,13 +474,13 @@ static int build_policy(struct emu_decoder *d, const struct emu_row *row)
 
 static const struct emu_row rows[] = {
     {"ld",
-     STRENGTH " " SCOPE " " LD_SPACE " ca|cg|cs|cv|lu? nc? " L1 " " L2_KEEP
-              " " L2_HINT " " L2_AHEAD " v2|v4|v8? " TYPES,
+     "mmio? " STRENGTH " " SCOPE " " LD_SPACE " ca|cg|cs|cv|lu? nc? " L1
+     " " L2_KEEP " " L2_HINT " " L2_AHEAD " v2|v4|v8? " TYPES,
      "", NULL, NULL, build_ld, 0},
     {"ldu", "global? v2|v4? " TYPES, "", NULL, NULL, build_ld, 0},
     {"st",
-     STRENGTH " " SCOPE " " LD_SPACE " wb|cg|cs|wt? " L1 " " L2_KEEP " " L2_HINT
-              " v2|v4|v8? " TYPES,
+     "mmio? " STRENGTH " " SCOPE " " LD_SPACE " wb|cg|cs|wt? " L1 " " L2_KEEP
+     " " L2_HINT " v2|v4|v8? " TYPES,
      "", NULL, NULL, build_st, 0},
     ROWS("atom", 1),
     {"atom", ATOMIC "exch L2::cache_hint? b32|b64", "", NULL, NULL, build_atom,

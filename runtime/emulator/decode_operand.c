@@ -4,9 +4,7 @@
 #include "runtime/base/half.h"
 #include "runtime/emulator/decode.h"
 
-/* -- where variables are
- * --------------------------------------------------------------
- */
+/* -- where variables are -------------------------------------------------- */
 
 static uint64_t place(const struct ptx_variable *v, uint64_t *at)
 {
@@ -60,9 +58,10 @@ int64_t emu_argument_offset(const struct ptx_function *f,
     return found;
 }
 
-/* -- the locals as registers' way in and out -- a .func may declare parameters
-*and
-** results as registers; they travel through its locals like the others. */
+/* -- registers as parameters ----------------------------------------------
+**
+** A .func may declare parameters and results as registers; they travel through
+** its locals like the others. */
 
 int emu_move_local(struct emu_decoder *d, uint64_t offset,
                    const struct ptx_operand *reg, enum ptx_type type, int loads)
@@ -96,9 +95,7 @@ int emu_move_formal(struct emu_decoder *d, const struct ptx_variable *formal,
                           &reg, formal->type, loads);
 }
 
-/* -- registers
- * ---------------------------------------------------------------------------
- */
+/* -- registers ------------------------------------------------------------ */
 
 enum ptx_type emu_register_type(const struct emu_decoder *d,
                                 const struct ptx_operand *operand)
@@ -126,9 +123,7 @@ static int fits(struct emu_decoder *d, const struct ptx_operand *operand,
                    ptx_type_name(type));
 }
 
-/* -- immediates
- * --------------------------------------------------------------------------
- */
+/* -- immediates ----------------------------------------------------------- */
 
 static uint64_t double_bits(double v)
 {
@@ -195,9 +190,7 @@ int emu_immediate(struct emu_decoder *d, const struct ptx_operand *operand,
     return 0;
 }
 
-/* -- special registers, addresses of variables
- * --------------------------------------------
- */
+/* -- special registers, addresses of variables ---------------------------- */
 
 static int put_special(struct emu_decoder *d, enum emu_field field,
                        const char *name, enum ptx_type type)
@@ -234,9 +227,7 @@ static int put_variable(struct emu_decoder *d, enum emu_field field,
     return emu_put_constant(d, field, address + offset, width);
 }
 
-/* -- the common ways in
- * --------------------------------------------------------------------
- */
+/* -- the common ways in --------------------------------------------------- */
 
 int emu_put_source(struct emu_decoder *d, enum emu_field field,
                    const struct ptx_operand *operand, enum ptx_type type)
@@ -333,9 +324,7 @@ int emu_put_address(struct emu_decoder *d, enum emu_field field,
     return emu_put_source(d, field, base, type);
 }
 
-/* -- modifiers of float operations, and rows that need nothing else
- * -------------------------
- */
+/* -- modifiers of float operations, and rows that need nothing else ------- */
 
 int emu_float_modifiers(struct emu_decoder *d, struct emu_op *op)
 {

@@ -5,8 +5,7 @@
 #include "runtime/emulator/mma.h"
 #include "runtime/emulator/shuffle.h"
 
-/* -- lanes together
- * --------------------------------------------------------------------- */
+/* -- lanes together ------------------------------------------------------- */
 
 /* shfl.sync.mode.b32 d{|p}, a, b, c, members */
 static int build_shfl(struct emu_decoder *d, const struct emu_row *row)
@@ -109,8 +108,7 @@ static int build_elect(struct emu_decoder *d, const struct emu_row *row)
     return emu_together(d, 2);
 }
 
-/* -- ldmatrix, stmatrix, movmatrix
- * --------------------------------------------------------- */
+/* -- ldmatrix, stmatrix, movmatrix ---------------------------------------- */
 
 static int matrices(const struct emu_decoder *d)
 {
@@ -172,9 +170,7 @@ static int build_movmatrix(struct emu_decoder *d, const struct emu_row *row)
     return rc ? rc : emu_together(d, -1);
 }
 
-/* -- mma
- * -------------------------------------------------------------------------------------
- */
+/* -- mma ------------------------------------------------------------------ */
 
 static int put_mma(struct emu_decoder *d, const int count[4],
                    const enum ptx_type type[4])

@@ -102,9 +102,7 @@ static uint32_t next_stop(const struct emu_warp *warp,
     return stop;
 }
 
-/* -- operations that move the program counter
- * ------------------------------------
- */
+/* -- operations that move the program counter ----------------------------- */
 
 static void exit_lanes(struct emu_warp *warp, const struct emu_op *op,
                        uint32_t mask)
@@ -212,8 +210,7 @@ static void trap(struct emu_warp *warp, const struct emu_op *op, uint32_t mask)
     emu_block_stop(warp->block);
 }
 
-/* -- the loop
- * -------------------------------------------------------------------- */
+/* -- the loop ------------------------------------------------------------- */
 
 /* State of the running fragment, kept in registers by inlining. */
 struct cursor {

@@ -50,14 +50,14 @@ struct hazard_log {
     size_t links, link_capacity;
 };
 
-void hazard_handshakes_begin(struct emu_hazard_block *block)
+void emu_hazard_handshakes_begin(struct emu_hazard_block *block)
 {
     block->epoch = 0;
     block->acquired_count = 0;
     block->known_key = UINT64_MAX;
 }
 
-void hazard_handshakes_release(struct hazard_shadow *shadow)
+void emu_hazard_handshakes_release(struct hazard_shadow *shadow)
 {
     for (size_t i = 0; i < shadow->logs; i++) {
         tsr__free(shadow->log[i].record);
@@ -221,8 +221,8 @@ static int search(const struct hazard_shadow *shadow,
     return 0;
 }
 
-int hazard_is_before(struct emu_hazard_block *block, uint32_t other,
-                     uint32_t epoch)
+int emu_hazard_is_before(struct emu_hazard_block *block, uint32_t other,
+                         uint32_t epoch)
 {
     uint64_t key = (uint64_t)other << 32 | epoch;
     if (block->known_key == key)
@@ -241,7 +241,7 @@ int hazard_is_before(struct emu_hazard_block *block, uint32_t other,
 
 void emu_hazard_fence(struct emu_hazard_block *block, uint32_t warp, int gpu)
 {
-    hazard_races_fence(&block->races, warp);
+    emu_hazard_races_fence(&block->races, warp);
     if (gpu)
         block->epoch++;
 }
@@ -284,8 +284,8 @@ static void release(struct emu_hazard_block *block, uint64_t address)
 
 /* Words that a warp writes many of at once are data rather than flags; they
 ** share one log (address 0), so that a tile of atomics costs one record. */
-void hazard_global_handshake(struct emu_hazard_block *block,
-                             const struct emu_access *access)
+void emu_hazard_global_handshake(struct emu_hazard_block *block,
+                                 const struct emu_access *access)
 {
     int is_data = __builtin_popcount(access->mask) > FLAG_LANES;
     int reads = access->kind != EMU_WRITE;
@@ -294,7 +294,7 @@ void hazard_global_handshake(struct emu_hazard_block *block,
         block->epoch++;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
         uint64_t address = access->address[__builtin_ctz(rest)];
-        hazard_handshake(&block->races, access, address);
+        emu_hazard_handshake(&block->races, access, address);
         if (!block->worker->owner->setup.ordered)
             continue;
         if (reads)

@@ -33,13 +33,13 @@ enum {
     HAZARD_SEVERAL = 1 << 9,
 };
 
-static inline uint32_t hazard_time(uint32_t entry)
+static inline uint32_t emu_hazard_time(uint32_t entry)
 {
     return entry >> HAZARD_TIME_SHIFT;
 }
 
 /* The lowest lane of a mask that is not empty. */
-static inline uint32_t hazard_lowest(uint32_t mask)
+static inline uint32_t emu_hazard_lowest(uint32_t mask)
 {
     return (uint32_t)__builtin_ctz(mask);
 }
@@ -68,6 +68,8 @@ struct hazard_races {
     uint32_t last_read[HAZARD_WARPS];
     size_t read_low[HAZARD_WARPS]; /* granules, this block's reads so far */
     size_t read_high[HAZARD_WARPS];
+    size_t since_low[HAZARD_WARPS]; /* and those since lanes were in order */
+    size_t since_high[HAZARD_WARPS];
     uint32_t exited; /* warps */
     uint32_t exited_lanes[HAZARD_WARPS];
     struct hazard_clock barrier[HAZARD_BARRIERS];
@@ -82,6 +84,12 @@ struct hazard_races {
 struct hazard_page;
 struct hazard_log;
 
+/* A plain read of global memory: `rows` times `bytes`, `stride` apart. */
+struct hazard_read {
+    uint64_t begin, bytes, stride, rows;
+    uint64_t key; /* block and line: conflicts.c */
+};
+
 /* Global memory as one worker saw it (conflicts.c), and the hand-shakes
 ** between blocks (handshakes.c). */
 struct hazard_shadow {
@@ -89,6 +97,8 @@ struct hazard_shadow {
     size_t slots, pages;
     struct hazard_page *recent[HAZARD_RECENT]; /* by page number */
     size_t bytes;
+    struct hazard_read *read; /* plain reads put off to the end */
+    size_t reads, read_capacity;
     struct hazard_log *log; /* of words that blocks released something to */
     size_t logs, log_capacity;
     uint32_t *log_slot; /* hash by address -> log + 1 */
@@ -118,7 +128,7 @@ struct emu_hazard_block {
                        with the next strong write */
     struct hazard_acquired *acquired;
     size_t acquired_count, acquired_capacity;
-    uint64_t known_key; /* the answer that hazard_is_before gave last */
+    uint64_t known_key; /* the answer that emu_hazard_is_before gave last */
     int known_answer;
 };
 
@@ -138,22 +148,22 @@ struct emu_hazards {
 };
 
 /* A finding about `access`, lanes and address given. */
-void hazard_find(struct emu_hazard_block *block, enum emu_finding_kind kind,
-                 const struct emu_access *access, uint32_t lanes,
-                 uint64_t address, const char *fmt, ...) TSR_PRINTF(6, 7);
+void emu_hazard_find(struct emu_hazard_block *block, enum emu_finding_kind kind,
+                     const struct emu_access *access, uint32_t lanes,
+                     uint64_t address, const char *fmt, ...) TSR_PRINTF(6, 7);
 /* "'tile'+16", or "shared offset 16" outside every variable. */
-const char *hazard_place(const struct emu_hazard_block *block,
-                         enum ptx_space space, uint64_t offset, char *text,
-                         size_t size);
+const char *emu_hazard_place(const struct emu_hazard_block *block,
+                             enum ptx_space space, uint64_t offset, char *text,
+                             size_t size);
 
 /* race_shadow.c */
-int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
-                       uint32_t shift, uint32_t warps);
-void hazard_races_release(struct hazard_races *races);
+int emu_hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
+                           uint32_t shift, uint32_t warps);
+void emu_hazard_races_release(struct hazard_races *races);
 /* log2 of the granule for the code of `module`. */
-uint32_t hazard_granule_shift(const struct ptx_module *module);
+uint32_t emu_hazard_granule_shift(const struct ptx_module *module);
 /* The read entries of a warp, made when it first reads; -1: no memory. */
-int hazard_races_reader(struct hazard_races *races, uint32_t warp);
+int emu_hazard_races_reader(struct hazard_races *races, uint32_t warp);
 
 /* race_entries.c */
 /* An access in granules. */
@@ -174,36 +184,36 @@ struct hazard_extremes {
 /* Returns 0 for an access that is not made of whole granules of the shadow:
 ** the core has tested bounds, and this keeps an error there from becoming one
 ** here. */
-int hazard_shape_of(const struct hazard_races *races,
-                    const struct emu_access *access,
-                    struct hazard_shape *shape);
-struct hazard_extremes hazard_find_extremes(const struct hazard_shape *shape,
-                                            const struct hazard_mark *mark);
+int emu_hazard_shape_of(const struct hazard_races *races,
+                        const struct emu_access *access,
+                        struct hazard_shape *shape);
+struct hazard_extremes emu_hazard_find_extremes(
+    const struct hazard_shape *shape, const struct hazard_mark *mark);
 /* Puts `fresh` + lane * `step`, and the access's line, into every granule. */
-void hazard_fill(const struct hazard_shape *shape, struct hazard_mark *mark,
-                 uint32_t fresh, uint32_t step);
+void emu_hazard_fill(const struct hazard_shape *shape, struct hazard_mark *mark,
+                     uint32_t fresh, uint32_t step);
 /* Do all 32 lanes take part, one right behind the other? */
-int hazard_is_row(const struct emu_access *access);
+int emu_hazard_is_row(const struct emu_access *access);
 
 /* clocks.c */
-void hazard_races_fence(struct hazard_races *races, uint32_t warp);
+void emu_hazard_races_fence(struct hazard_races *races, uint32_t warp);
 /* Order made by strong accesses to one word, shared or global. */
-void hazard_handshake(struct hazard_races *races,
-                      const struct emu_access *access, uint64_t address);
+void emu_hazard_handshake(struct hazard_races *races,
+                          const struct emu_access *access, uint64_t address);
 
 /* conflicts.c */
-void hazard_shadow_release(struct hazard_shadow *shadow);
+void emu_hazard_shadow_release(struct hazard_shadow *shadow);
 /* Conflicts of all workers, into the first worker's findings. */
-void hazard_conflicts_finish(struct emu_hazards *hazards);
+void emu_hazard_conflicts_finish(struct emu_hazards *hazards);
 
 /* handshakes.c: order between blocks */
-void hazard_handshakes_begin(struct emu_hazard_block *block);
-void hazard_handshakes_release(struct hazard_shadow *shadow);
+void emu_hazard_handshakes_begin(struct emu_hazard_block *block);
+void emu_hazard_handshakes_release(struct hazard_shadow *shadow);
 /* A strong access to global memory by one warp. */
-void hazard_global_handshake(struct emu_hazard_block *block,
-                             const struct emu_access *access);
+void emu_hazard_global_handshake(struct emu_hazard_block *block,
+                                 const struct emu_access *access);
 /* Has `block` seen what block `other` did before its fence number epoch+1? */
-int hazard_is_before(struct emu_hazard_block *block, uint32_t other,
-                     uint32_t epoch);
+int emu_hazard_is_before(struct emu_hazard_block *block, uint32_t other,
+                         uint32_t epoch);
 
 #endif

@@ -42,9 +42,9 @@ static void add_finding(struct emu_hazard_block *block,
     emu_findings_addv(&block->worker->findings, &finding, fmt, args);
 }
 
-void hazard_find(struct emu_hazard_block *block, enum emu_finding_kind kind,
-                 const struct emu_access *access, uint32_t lanes,
-                 uint64_t address, const char *fmt, ...)
+void emu_hazard_find(struct emu_hazard_block *block, enum emu_finding_kind kind,
+                     const struct emu_access *access, uint32_t lanes,
+                     uint64_t address, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -64,9 +64,9 @@ void emu_hazard_report(struct emu_hazard_block *block,
     va_end(args);
 }
 
-const char *hazard_place(const struct emu_hazard_block *block,
-                         enum ptx_space space, uint64_t offset, char *text,
-                         size_t size)
+const char *emu_hazard_place(const struct emu_hazard_block *block,
+                             enum ptx_space space, uint64_t offset, char *text,
+                             size_t size)
 {
     static const char *const spaces[] = {"global", "const", "shared", "local",
                                          "param"};
@@ -145,7 +145,7 @@ int emu_hazards_open(struct emu_hazards **out,
     if (hazards->warps > HAZARD_WARPS)
         hazards->warps = HAZARD_WARPS;
     if (setup->checks)
-        hazards->shared_shift = hazard_granule_shift(setup->module);
+        hazards->shared_shift = emu_hazard_granule_shift(setup->module);
     *out = hazards;
     return 0;
 }
@@ -171,7 +171,7 @@ int emu_hazards_finish(struct emu_hazards *hazards,
                        struct emu_findings *findings, struct tsr_error *err)
 {
     if (hazards->setup.checks)
-        hazard_conflicts_finish(hazards);
+        emu_hazard_conflicts_finish(hazards);
     for (struct emu_hazard_worker *w = hazards->workers; w; w = w->next) {
         findings->failed |= w->shadow.failed;
         emu_findings_merge(findings, &w->findings);
@@ -188,13 +188,13 @@ static void free_worker(struct emu_hazard_worker *worker)
     struct emu_hazard_block *block = worker->all;
     while (block) {
         struct emu_hazard_block *next = block->next_all;
-        hazard_races_release(&block->races);
+        emu_hazard_races_release(&block->races);
         tsr__free(block->acquired);
         tsr__free(block->local);
         tsr__free(block);
         block = next;
     }
-    hazard_shadow_release(&worker->shadow);
+    emu_hazard_shadow_release(&worker->shadow);
     emu_findings_release(&worker->findings);
     tsr__free(worker);
 }
@@ -243,11 +243,11 @@ int emu_hazard_block_begin(struct emu_hazard_worker *worker, uint64_t linear,
     memcpy(block->ctaid, ctaid, sizeof block->ctaid);
     block->sequence = 0;
     if (owner->setup.checks) {
-        hazard_handshakes_begin(block);
+        emu_hazard_handshakes_begin(block);
         if (block->local)
             memset(block->local, 0, block->local_words * sizeof(uint32_t));
-        if (hazard_races_begin(&block->races, owner->setup.shared_bytes,
-                               owner->shared_shift, owner->warps)) {
+        if (emu_hazard_races_begin(&block->races, owner->setup.shared_bytes,
+                                   owner->shared_shift, owner->warps)) {
             emu_hazard_block_end(block);
             return TSR_FAIL(err, TSR_EMEMORY,
                             "out of memory for the hazard checks");

@@ -29,9 +29,7 @@ int emu_warp_perturb(const struct emu_warp *warp)
     return warp->block->run->options.perturb_ulp;
 }
 
-/* -- a worker
- * ------------------------------------------------------------------------------
- */
+/* -- a worker ------------------------------------------------------------- */
 
 /* The next block nobody has taken, or NO_BLOCK. */
 static uint64_t next_block(struct emu_run *run)
@@ -159,9 +157,7 @@ static void worker_close(struct emu_worker *worker)
     tsr__buffer_release(&worker->output);
 }
 
-/* -- one schedule
- * ------------------------------------------------------------------------------
- */
+/* -- one schedule --------------------------------------------------------- */
 
 static void collect_counts(struct emu_run *run, struct emu_worker *worker,
                            struct emu_report *report)
@@ -318,9 +314,7 @@ done:
     return rc;
 }
 
-/* -- what the launch asks for
- * -------------------------------------------------------------------
- */
+/* -- what the launch asks for --------------------------------------------- */
 
 static int check_shape(const struct emu_launch *launch, struct tsr_error *err)
 {
@@ -395,9 +389,7 @@ static int check_launch(const struct emu_launch *launch, struct emu_run *run,
     return 0;
 }
 
-/* -- code for another instruction set
- * -----------------------------------------------------------
- */
+/* -- code for another instruction set ------------------------------------- */
 
 static void free_codes(struct emu_code *codes, size_t count)
 {
@@ -457,9 +449,7 @@ static int lay_out_counts(const struct emu_module *module, struct emu_run *run,
     return 0;
 }
 
-/* -- schedules
- * -------------------------------------------------------------------------------------
- */
+/* -- schedules ------------------------------------------------------------ */
 
 static void differ(const struct emu_run *run, uint64_t address,
                    struct emu_report *report)

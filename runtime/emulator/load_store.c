@@ -109,8 +109,7 @@ static inline uint32_t EMU_H(reach_window)(
     return m;
 }
 
-/* -- moving lanes -------------------------------------------------------------
- */
+/* -- moving lanes --------------------------------------------------------- */
 
 static inline uint64_t EMU_H(fetch)(const unsigned char *p, int bytes,
                                     int is_signed)
@@ -354,8 +353,7 @@ static inline void EMU_H(ordered)(const struct emu_op *op)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* -- handlers
- * -------------------------------------------------------------------- */
+/* -- handlers ------------------------------------------------------------- */
 
 #define BYTES ((uint32_t)op->x * op->n)
 
@@ -426,7 +424,7 @@ static void EMU_H(load_argument)(struct emu_warp *w, unsigned char *r,
                                         address, m);
     if (good)
         EMU_H(load_each)
-        (r, op, good, BASE(w->block->run->launch->arguments), address);
+    (r, op, good, BASE(w->block->run->launch->arguments), address);
     EMU_H(load_zero)(r, op, m & ~good);
 }
 

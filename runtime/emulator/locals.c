@@ -49,8 +49,9 @@ void emu_hazard_local(struct emu_hazard_block *block,
         return;
     uint64_t offset = access->address[__builtin_ctz(unwritten)];
     char place[160];
-    hazard_place(block, PTX_SPACE_LOCAL, offset, place, sizeof place);
-    hazard_find(block, EMU_UNINITIALIZED_LOCAL, access, unwritten, offset,
-                "reads %u bytes at %s, none of which the thread has written",
-                access->bytes, place);
+    emu_hazard_place(block, PTX_SPACE_LOCAL, offset, place, sizeof place);
+    emu_hazard_find(
+        block, EMU_UNINITIALIZED_LOCAL, access, unwritten, offset,
+        "reads %u bytes at %s, none of which the thread has written",
+        access->bytes, place);
 }

@@ -203,9 +203,7 @@ done:
     return rc;
 }
 
-/* -- names for findings
- * --------------------------------------------------------
- */
+/* -- names for findings --------------------------------------------------- */
 
 /* How far `address` is outside; 0 inside. */
 static uint64_t distance(const struct allocation *a, uint64_t address)
@@ -254,9 +252,7 @@ int emu_memory_find_region(void *context, uint64_t address,
     return best != UINT64_MAX;
 }
 
-/* -- snapshots
- * ------------------------------------------------------------------
- */
+/* -- snapshots ------------------------------------------------------------ */
 
 struct piece {
     uint64_t base, bytes;

@@ -25,8 +25,7 @@
 #include "runtime/emulator/isa.h"
 #else
 
-/* -- plain
- * -------------------------------------------------------------------------- */
+/* -- plain ---------------------------------------------------------------- */
 
 static inline int EMU_H(byte_of)(const unsigned char *p, int is_signed)
 {
@@ -84,9 +83,7 @@ static void EMU_H(general)(struct emu_warp *w, unsigned char *r,
     EMU_H(put)(r, op, rows8, sum, m);
 }
 
-/* -- VNNI
- * ----------------------------------------------------------------------------
- */
+/* -- VNNI ----------------------------------------------------------------- */
 
 #if EMU_ISA_LEVEL >= 4
 
@@ -179,8 +176,8 @@ static inline __attribute__((always_inline)) void EMU_H(vector)(
     }
     for (int half = 0; half < rows8; half++)
         EMU_H(eight_rows)
-        (r, d + 2 * half, c + 2 * half, a + half, rows8,
-         (const __m512i(*)[4][2])spread, bias, slots, kind);
+    (r, d + 2 * half, c + 2 * half, a + half, rows8,
+     (const __m512i(*)[4][2])spread, bias, slots, kind);
 }
 
 #define MMA(name, rows8, slots)                            \

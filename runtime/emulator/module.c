@@ -8,8 +8,7 @@
 #include "runtime/emulator/memory_map.h"
 #include "runtime/emulator/warp.h"
 
-/* -- variables
- * -------------------------------------------------------------------------- */
+/* -- variables ------------------------------------------------------------ */
 
 /* All variables of a module: file scope first, then those of each body. */
 static size_t count_variables(const struct ptx_module *ptx)
@@ -224,9 +223,7 @@ static int list_windows(struct emu_kernel *kernel, struct tsr_error *err)
     return 0;
 }
 
-/* -- stack
- * -------------------------------------------------------------------------------
- */
+/* -- stack ---------------------------------------------------------------- */
 
 /* Deepest chain of calls from function `f`; a recursion counts as -1. */
 struct depth {
@@ -286,9 +283,7 @@ done:
     return rc;
 }
 
-/* -- kernels
- * ------------------------------------------------------------------------------
- */
+/* -- kernels -------------------------------------------------------------- */
 
 static int describe_parameters(struct emu_kernel *kernel, struct tsr_error *err)
 {
@@ -412,9 +407,7 @@ void emu_module_free(struct emu_module *module)
     tsr__free(module);
 }
 
-/* -- looking in
- * ------------------------------------------------------------------------------
- */
+/* -- looking in ----------------------------------------------------------- */
 
 const struct emu_kernel *emu_module_entry(const struct emu_module *module,
                                           size_t index)

@@ -155,7 +155,7 @@ WIDE static void fill_row_wide(struct hazard_mark *mark, size_t per_lane,
 
 /* -- shape ---------------------------------------------------------------- */
 
-int hazard_is_row(const struct emu_access *access)
+int emu_hazard_is_row(const struct emu_access *access)
 {
     const uint64_t *address = access->address;
     uint64_t step = access->bytes, base = address[0], gaps = 0;
@@ -183,7 +183,7 @@ static void find_range(struct hazard_shape *shape)
     }
 #endif
     for (; rest; rest &= rest - 1) {
-        uint64_t at = access->address[hazard_lowest(rest)];
+        uint64_t at = access->address[emu_hazard_lowest(rest)];
         low = at < low ? at : low;
         high = at > high ? at : high;
     }
@@ -191,13 +191,14 @@ static void find_range(struct hazard_shape *shape)
     shape->high = (size_t)((high + access->bytes - 1) >> shape->shift);
 }
 
-int hazard_shape_of(const struct hazard_races *races,
-                    const struct emu_access *access, struct hazard_shape *shape)
+int emu_hazard_shape_of(const struct hazard_races *races,
+                        const struct emu_access *access,
+                        struct hazard_shape *shape)
 {
     shape->access = access;
     shape->shift = races->shift;
     shape->count = access->bytes >> races->shift;
-    shape->is_row = hazard_is_row(access);
+    shape->is_row = emu_hazard_is_row(access);
     if (shape->is_row) {
         shape->low = first_of(shape, 0);
         shape->high = shape->low + 32 * shape->count - 1;
@@ -244,7 +245,8 @@ static void look_quads(const struct hazard_shape *shape,
         look(&found, mark + shape->low, shape->count * 32);
     for (uint32_t rest = shape->is_row ? 0 : shape->access->mask; rest;
          rest &= rest - 1)
-        look(&found, mark + first_of(shape, hazard_lowest(rest)), shape->count);
+        look(&found, mark + first_of(shape, emu_hazard_lowest(rest)),
+             shape->count);
     for (int i = 0; i < 4; i += 2) {
         uint32_t low = (uint32_t)found.least[i];
         uint32_t high = (uint32_t)found.most[i];
@@ -262,7 +264,7 @@ static void look_narrow(const struct hazard_shape *shape,
 {
     struct hazard_extremes e = *out;
     for (uint32_t rest = shape->access->mask; rest; rest &= rest - 1) {
-        uint32_t entry = mark[first_of(shape, hazard_lowest(rest))].entry;
+        uint32_t entry = mark[first_of(shape, emu_hazard_lowest(rest))].entry;
         e.least = entry < e.least ? entry : e.least;
         e.most = entry > e.most ? entry : e.most;
         e.any |= entry;
@@ -271,8 +273,8 @@ static void look_narrow(const struct hazard_shape *shape,
     *out = e;
 }
 
-struct hazard_extremes hazard_find_extremes(const struct hazard_shape *shape,
-                                            const struct hazard_mark *mark)
+struct hazard_extremes emu_hazard_find_extremes(
+    const struct hazard_shape *shape, const struct hazard_mark *mark)
 {
     struct hazard_extremes e = {INT32_MAX, 0, 0, UINT32_MAX};
 #if HAVE_WIDE
@@ -289,8 +291,8 @@ struct hazard_extremes hazard_find_extremes(const struct hazard_shape *shape,
 
 /* -- filling -------------------------------------------------------------- */
 
-void hazard_fill(const struct hazard_shape *shape, struct hazard_mark *mark,
-                 uint32_t fresh, uint32_t step)
+void emu_hazard_fill(const struct hazard_shape *shape, struct hazard_mark *mark,
+                     uint32_t fresh, uint32_t step)
 {
     uint32_t line = (uint32_t)shape->access->instruction->line;
 #if HAVE_WIDE
@@ -307,6 +309,8 @@ void hazard_fill(const struct hazard_shape *shape, struct hazard_mark *mark,
             continue;
         if (shape->count == 1)
             memcpy(at, &two, sizeof *at);
+        else if (shape->count == 2)
+            memcpy(at, &two, sizeof two);
         else
             for (size_t i = 0; i < shape->count; i += 2)
                 memcpy(at + i, &two, sizeof two);

@@ -9,7 +9,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/emulator/hazard_state.h"
 
-/* -- granule --------------------------------------------------------------- */
+/* -- granule -------------------------------------------------------------- */
 
 static uint32_t access_bytes(const struct ptx_instruction *in)
 {
@@ -58,7 +58,7 @@ static uint32_t shared_bytes_of(const struct ptx_instruction *in)
     return access_bytes(in);
 }
 
-uint32_t hazard_granule_shift(const struct ptx_module *module)
+uint32_t emu_hazard_granule_shift(const struct ptx_module *module)
 {
     uint32_t all = 16;
     for (int f = 0; f < module->function_count; f++) {
@@ -69,7 +69,7 @@ uint32_t hazard_granule_shift(const struct ptx_module *module)
     return (uint32_t)__builtin_ctz(all);
 }
 
-/* -- begin and end --------------------------------------------------------- */
+/* -- begin and end -------------------------------------------------------- */
 
 static int allocate(struct hazard_races *races, size_t granules)
 {
@@ -89,12 +89,12 @@ static void forget(struct hazard_races *races)
     races->pending = 0;
 }
 
-int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
-                       uint32_t shift, uint32_t warps)
+int emu_hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
+                           uint32_t shift, uint32_t warps)
 {
     size_t granules = (shared_bytes >> shift) + 2;
     if (races->granules < granules) {
-        hazard_races_release(races);
+        emu_hazard_races_release(races);
         if (allocate(races, granules))
             return -1;
     } else if (races->pending || races->now > HAZARD_PENDING / 2) {
@@ -120,7 +120,7 @@ int hazard_races_begin(struct hazard_races *races, size_t shared_bytes,
     return 0;
 }
 
-void hazard_races_release(struct hazard_races *races)
+void emu_hazard_races_release(struct hazard_races *races)
 {
     tsr__free(races->write);
     for (int w = 0; w < HAZARD_WARPS; w++)
@@ -128,7 +128,7 @@ void hazard_races_release(struct hazard_races *races)
     memset(races, 0, sizeof *races);
 }
 
-int hazard_races_reader(struct hazard_races *races, uint32_t warp)
+int emu_hazard_races_reader(struct hazard_races *races, uint32_t warp)
 {
     if (!races->read[warp])
         races->read[warp] =

@@ -10,6 +10,8 @@
 ** everything, so nearly all accesses pass by one look at the latest and the
 ** earliest entry of the range they cover.
 */
+#include <stdint.h>
+
 #include "runtime/emulator/hazard_state.h"
 
 /* -- findings ------------------------------------------------------------- */
@@ -20,12 +22,12 @@ static void say_race(struct emu_hazard_block *block,
                      uint32_t line)
 {
     char place[160];
-    hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
-    hazard_find(block, EMU_SHARED_RACE, access, 1u << lane, offset,
-                "%s %s, which warp %u %s at ptx line %u with nothing to order "
-                "the two (bar.sync)",
-                access->kind == EMU_READ ? "reads" : "writes", place, warp, did,
-                line);
+    emu_hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
+    emu_hazard_find(
+        block, EMU_SHARED_RACE, access, 1u << lane, offset,
+        "%s %s, which warp %u %s at ptx line %u with nothing to order "
+        "the two (bar.sync)",
+        access->kind == EMU_READ ? "reads" : "writes", place, warp, did, line);
 }
 
 static void say_lane_race(struct emu_hazard_block *block,
@@ -33,12 +35,12 @@ static void say_lane_race(struct emu_hazard_block *block,
                           uint64_t offset, const char *did, uint32_t line)
 {
     char place[160];
-    hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
-    hazard_find(block, EMU_LANE_RACE, access, 1u << lane, offset,
-                "%s %s, which another lane of this warp %s at ptx line %u "
-                "with no bar.warp.sync between",
-                access->kind == EMU_READ ? "reads" : "writes", place, did,
-                line);
+    emu_hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
+    emu_hazard_find(block, EMU_LANE_RACE, access, 1u << lane, offset,
+                    "%s %s, which another lane of this warp %s at ptx line %u "
+                    "with no bar.warp.sync between",
+                    access->kind == EMU_READ ? "reads" : "writes", place, did,
+                    line);
 }
 
 static void say_pending(struct emu_hazard_block *block,
@@ -46,12 +48,12 @@ static void say_pending(struct emu_hazard_block *block,
                         uint64_t offset, uint32_t warp, uint32_t line)
 {
     char place[160];
-    hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
-    hazard_find(block, EMU_ASYNC_PENDING, access, 1u << lane, offset,
-                "%s %s while the cp.async of warp %u at ptx line %u may still "
-                "write it; wait for the copy first",
-                access->kind == EMU_READ ? "reads" : "writes", place, warp,
-                line);
+    emu_hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
+    emu_hazard_find(
+        block, EMU_ASYNC_PENDING, access, 1u << lane, offset,
+        "%s %s while the cp.async of warp %u at ptx line %u may still "
+        "write it; wait for the copy first",
+        access->kind == EMU_READ ? "reads" : "writes", place, warp, line);
 }
 
 static void say_unwritten(struct emu_hazard_block *block,
@@ -59,9 +61,9 @@ static void say_unwritten(struct emu_hazard_block *block,
                           uint64_t offset)
 {
     char place[160];
-    hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
-    hazard_find(block, EMU_UNINITIALIZED_SHARED, access, 1u << lane, offset,
-                "reads %s, which this block has not written", place);
+    emu_hazard_place(block, PTX_SPACE_SHARED, offset, place, sizeof place);
+    emu_hazard_find(block, EMU_UNINITIALIZED_SHARED, access, 1u << lane, offset,
+                    "reads %s, which this block has not written", place);
 }
 
 /* -- accesses ------------------------------------------------------------- */
@@ -73,7 +75,7 @@ static void check_write_entry(struct emu_hazard_block *block,
 {
     const struct hazard_races *races = &block->races;
     uint32_t entry = races->write[granule].entry;
-    uint32_t time = hazard_time(entry);
+    uint32_t time = emu_hazard_time(entry);
     uint32_t warp = entry & 31;
     uint32_t writer = entry >> 5 & 31;
     uint64_t offset = (uint64_t)granule << races->shift;
@@ -100,7 +102,7 @@ static void check_read_entry(struct emu_hazard_block *block,
 {
     const struct hazard_races *races = &block->races;
     uint32_t entry = races->read[v][granule].entry;
-    uint32_t time = hazard_time(entry);
+    uint32_t time = emu_hazard_time(entry);
     uint64_t offset = (uint64_t)granule << races->shift;
     if (access->order != EMU_WEAK && (entry & HAZARD_STRONG))
         return;
@@ -152,14 +154,14 @@ static int writes_are_before(const struct hazard_races *races,
     uint32_t together = races->together[w];
     uint32_t known =
         races->ordered[w] < together ? races->ordered[w] : together;
-    struct hazard_extremes e = hazard_find_extremes(shape, races->write);
+    struct hazard_extremes e = emu_hazard_find_extremes(shape, races->write);
     if (((e.any ^ e.all) & 31) == 0) {
         uint32_t of_one = known_of(races, w, e.any & 31);
         known = of_one > known ? of_one : known;
     }
-    return hazard_time(e.most) <= known &&
+    return emu_hazard_time(e.most) <= known &&
            (shape->access->kind == EMU_WRITE ||
-            hazard_time(e.least) >= races->start);
+            emu_hazard_time(e.least) >= races->start);
 }
 
 static void check_writes(struct emu_hazard_block *block,
@@ -170,12 +172,13 @@ static void check_writes(struct emu_hazard_block *block,
     if (writes_are_before(races, shape))
         return;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = hazard_lowest(rest);
+        uint32_t lane = emu_hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t entry = races->write[g].entry;
-            if (hazard_time(entry) < races->start ||
-                hazard_time(entry) > known_of(races, access->warp, entry & 31))
+            if (emu_hazard_time(entry) < races->start ||
+                emu_hazard_time(entry) >
+                    known_of(races, access->warp, entry & 31))
                 check_write_entry(block, access, lane, g);
         }
     }
@@ -187,14 +190,14 @@ static void check_reads_of(struct emu_hazard_block *block,
 {
     const struct hazard_races *races = &block->races;
     const struct emu_access *access = shape->access;
-    struct hazard_extremes e = hazard_find_extremes(shape, races->read[v]);
-    if (hazard_time(e.most) <= known)
+    struct hazard_extremes e = emu_hazard_find_extremes(shape, races->read[v]);
+    if (emu_hazard_time(e.most) <= known)
         return;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = hazard_lowest(rest);
+        uint32_t lane = emu_hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++)
-            if (hazard_time(races->read[v][g].entry) > known)
+            if (emu_hazard_time(races->read[v][g].entry) > known)
                 check_read_entry(block, access, lane, g, v);
     }
 }
@@ -223,11 +226,11 @@ static void merge_reads(struct hazard_races *races,
     uint32_t line = (uint32_t)access->instruction->line;
     uint32_t together = races->together[access->warp];
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = hazard_lowest(rest);
+        uint32_t lane = emu_hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
             uint32_t old = read[g].entry, entry = fresh | lane;
-            if (hazard_time(old) > together) {
+            if (emu_hazard_time(old) > together) {
                 if ((old & 31) != lane)
                     entry |= HAZARD_SEVERAL;
                 entry |= old & HAZARD_SEVERAL;
@@ -244,7 +247,7 @@ static int is_ascending(const struct emu_access *access)
 {
     uint64_t last = 0;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = hazard_lowest(rest);
+        uint32_t lane = emu_hazard_lowest(rest);
         if (access->address[lane] < last)
             return 0;
         last = access->address[lane] + access->bytes;
@@ -264,10 +267,17 @@ static int no_reads_to_merge(const struct hazard_races *races,
     if (!shape->is_row && !is_ascending(access))
         return 0;
     return races->last_read[w] <= races->together[w] ||
-           shape->low > races->read_high[w] ||
-           shape->high < races->read_low[w] ||
-           hazard_time(hazard_find_extremes(shape, races->read[w]).most) <=
+           shape->low > races->since_high[w] ||
+           shape->high < races->since_low[w] ||
+           emu_hazard_time(
+               emu_hazard_find_extremes(shape, races->read[w]).most) <=
                races->together[w];
+}
+
+static void widen(size_t *low, size_t *high, const struct hazard_shape *shape)
+{
+    *low = shape->low < *low ? shape->low : *low;
+    *high = shape->high > *high ? shape->high : *high;
 }
 
 static void mark_reads(struct emu_hazard_block *block,
@@ -276,7 +286,7 @@ static void mark_reads(struct emu_hazard_block *block,
     struct hazard_races *races = &block->races;
     const struct emu_access *access = shape->access;
     uint32_t w = access->warp;
-    if (hazard_races_reader(races, w)) {
+    if (emu_hazard_races_reader(races, w)) {
         block->worker->findings.failed = 1;
         return;
     }
@@ -284,14 +294,16 @@ static void mark_reads(struct emu_hazard_block *block,
     fresh |= access->order != EMU_WEAK ? HAZARD_STRONG : 0;
     fresh |= access->collective ? HAZARD_SEVERAL : 0;
     if (no_reads_to_merge(races, shape))
-        hazard_fill(shape, races->read[w], fresh, 1);
+        emu_hazard_fill(shape, races->read[w], fresh, 1);
     else
         merge_reads(races, access, fresh);
+    if (races->last_read[w] <= races->together[w]) {
+        races->since_low[w] = SIZE_MAX;
+        races->since_high[w] = 0;
+    }
     races->last_read[w] = races->now;
-    if (shape->low < races->read_low[w])
-        races->read_low[w] = shape->low;
-    if (shape->high > races->read_high[w])
-        races->read_high[w] = shape->high;
+    widen(&races->read_low[w], &races->read_high[w], shape);
+    widen(&races->since_low[w], &races->since_high[w], shape);
 }
 
 /* Has every other warp seen what `warp` did up to `time`? */
@@ -312,10 +324,10 @@ static void mark_strong_writes(struct hazard_races *races,
     uint32_t fresh =
         races->now << HAZARD_TIME_SHIFT | HAZARD_STRONG | access->warp;
     for (uint32_t rest = access->mask; rest; rest &= rest - 1) {
-        uint32_t lane = hazard_lowest(rest);
+        uint32_t lane = emu_hazard_lowest(rest);
         struct span span = span_of(races, access, lane);
         for (size_t g = span.first; g <= span.last; g++) {
-            uint32_t old = races->write[g].entry, time = hazard_time(old);
+            uint32_t old = races->write[g].entry, time = emu_hazard_time(old);
             if (!(old & HAZARD_STRONG) && time >= races->start &&
                 time != HAZARD_PENDING && !is_published(races, old & 31, time))
                 continue;
@@ -328,8 +340,8 @@ static void mark_strong_writes(struct hazard_races *races,
 static void mark_writes(struct hazard_races *races,
                         const struct hazard_shape *shape, uint32_t time)
 {
-    hazard_fill(shape, races->write,
-                time << HAZARD_TIME_SHIFT | shape->access->warp, 32);
+    emu_hazard_fill(shape, races->write,
+                    time << HAZARD_TIME_SHIFT | shape->access->warp, 32);
 }
 
 /* -- events --------------------------------------------------------------- */
@@ -339,12 +351,12 @@ void emu_hazard_shared(struct emu_hazard_block *block,
 {
     struct hazard_races *races = &block->races;
     struct hazard_shape shape;
-    if (!hazard_shape_of(races, access, &shape))
+    if (!emu_hazard_shape_of(races, access, &shape))
         return;
     if (access->order != EMU_WEAK)
         for (uint32_t rest = access->mask; rest; rest &= rest - 1)
-            hazard_handshake(races, access,
-                             access->address[hazard_lowest(rest)]);
+            emu_hazard_handshake(races, access,
+                                 access->address[emu_hazard_lowest(rest)]);
     check_writes(block, &shape);
     if (access->kind == EMU_READ) {
         mark_reads(block, &shape);
@@ -363,7 +375,7 @@ void emu_hazard_async_issue(struct emu_hazard_block *block,
 {
     struct hazard_races *races = &block->races;
     struct hazard_shape shape;
-    if (!hazard_shape_of(races, to, &shape))
+    if (!emu_hazard_shape_of(races, to, &shape))
         return;
     check_writes(block, &shape);
     check_reads(block, &shape);
@@ -376,7 +388,7 @@ void emu_hazard_async_land(struct emu_hazard_block *block,
 {
     struct hazard_races *races = &block->races;
     struct hazard_shape shape;
-    if (!hazard_shape_of(races, to, &shape))
+    if (!emu_hazard_shape_of(races, to, &shape))
         return;
     mark_writes(races, &shape, races->now);
     races->pending -= (uint32_t)__builtin_popcount(to->mask);

@@ -55,8 +55,7 @@ static void find_intervals(struct emu_decoder *d, const struct emu_flow *flow)
             d->value[flow->value_of[bit]].blank = 1;
 }
 
-/* -- fixed places
- * --------------------------------------------------------------------- */
+/* -- fixed places --------------------------------------------------------- */
 
 static uint32_t take(uint32_t *at, enum emu_width width)
 {
@@ -133,8 +132,7 @@ static int list_fills(struct emu_decoder *d)
     return 0;
 }
 
-/* -- linear scan
- * ------------------------------------------------------------------------ */
+/* -- linear scan ---------------------------------------------------------- */
 
 static int by_start(const void *a, const void *b)
 {

@@ -50,8 +50,7 @@ void emu_h_globaltimer(struct emu_warp *w, unsigned char *r,
     emu_h_clock64(w, r, op, m);
 }
 
-/* -- registers that some path leaves unset (unset.c)
-*----------------------------------
+/* -- registers that some path leaves unset (unset.c) -------------------------
 **
 ** d: mask of the lanes that have set the register; list: masks of what it was
 ** made of. selp's list: of its operands and its predicate; c: the predicate.

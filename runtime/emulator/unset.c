@@ -124,8 +124,7 @@ static void find_tracked(struct tracker *t)
     }
 }
 
-/* -- inserting
- * ------------------------------------------------------------------------ */
+/* -- inserting ------------------------------------------------------------ */
 
 /* The decoder's arrays, being written again with more in them. */
 struct rewrite {

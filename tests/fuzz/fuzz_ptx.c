@@ -1,9 +1,11 @@
-/* fuzz_ptx.c -- any text as a PTX module: parsed, ranked, walked, freed. */
+/* fuzz_ptx.c -- any text as a PTX module: parsed, ranked, walked, freed; then
+** decoded for the emulator. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "runtime/emulator/counts.h"
+#include "runtime/emulator/emulator.h"
 #include "runtime/emulator/hazards.h"
 #include "runtime/emulator/ptx.h"
 
@@ -46,6 +48,19 @@ static void check_function(const struct ptx_function *f)
     emu_hazard_needs_order(f);
 }
 
+static void decode(const uint8_t *data, size_t size)
+{
+    struct emu_memory *memory;
+    struct emu_module *module;
+    struct tsr_error err;
+    if (emu_memory_create(&memory, &err))
+        return;
+    if (emu_module_load(&module, memory, (const char *)data, size, "fuzz.ptx",
+                        &err) == 0)
+        emu_module_free(module);
+    emu_memory_free(memory);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ptx_module *module;
@@ -54,5 +69,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < module->function_count; i++)
         check_function(&module->functions[i]);
     ptx_module_free(module);
+    decode(data, size);
     return 0;
 }

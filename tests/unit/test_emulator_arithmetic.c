@@ -23,8 +23,7 @@ static void in_every_isa(void (*check)(const struct emu_options *))
     }
 }
 
-/* -- mma of bytes
-*---------------------------------------------------------------------
+/* -- mma of bytes ------------------------------------------------------------
 **
 ** out: per lane a0..a3, b0 b1, c0..c3, then d0..d3.
 */
@@ -146,9 +145,7 @@ static void mma_may_write_its_own_operands(void **state)
     in_every_isa(check_mma_in_place);
 }
 
-/* -- halves
- * ------------------------------------------------------------------------------
- */
+/* -- halves --------------------------------------------------------------- */
 
 /* One rounding of a*b+c in f16, from 80-bit arithmetic: the exact sum of a
 ** product of 22 bits and a half fits 64 bits. */
@@ -205,8 +202,7 @@ static void fma_of_halves_rounds_once(void **state)
     in_every_isa(check_half_fma);
 }
 
-/* -- f16 mma: exact on small whole numbers, whatever the order
- * --------------------------- */
+/* -- f16 mma: exact on small whole numbers, whatever the order ------------ */
 
 static void check_mma_half(const struct emu_options *options)
 {
@@ -267,8 +263,7 @@ static void mma_of_halves_has_the_documented_layout(void **state)
     in_every_isa(check_mma_half);
 }
 
-/* -- approximate functions
- * ------------------------------------------------------------------ */
+/* -- approximate functions ------------------------------------------------ */
 
 static void perturbing_moves_results_by_a_few_ulp(void **state)
 {

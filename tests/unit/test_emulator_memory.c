@@ -23,6 +23,8 @@ static void wild_addresses_never_touch_the_host(void **state)
         "mov.u64 %t1, 12345; red.global.add.f32 [%t1], 0f3F800000;",
         "mov.u32 %r2, tile; cp.async.ca.shared.global [%r2], [%t0-4], 4;"
         " cp.async.wait_all;",
+        "mov.u64 %t1, 0; mov.u32 %r2, tile; cp.async.ca.shared.global [%r2], "
+        "[%t1], 4; cp.async.wait_all;",
         "mov.u32 %r2, 100000; cp.async.ca.shared.global [%r2], [%t0], 4;"
         " cp.async.wait_all;",
         "mov.u32 %r2, 4096; ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r3}, "
@@ -98,8 +100,7 @@ static void read_only_memory_stays_as_it_is(void **state)
     emulated_free(&e);
 }
 
-/* -- cp.async
- * ------------------------------------------------------------------- */
+/* -- cp.async ------------------------------------------------------------- */
 
 #define COPY                                                            \
     ".shared .align 16 .b32 tile[64];\n"                                \
@@ -203,8 +204,7 @@ static void a_short_source_is_filled_with_zero(void **state)
     emulated_free(&e);
 }
 
-/* -- what the decoder refuses
- * -------------------------------------------------------- */
+/* -- what the decoder refuses --------------------------------------------- */
 
 static void refuses(const char *body, int code, const char *what)
 {

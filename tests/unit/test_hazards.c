@@ -620,6 +620,60 @@ static void blocks_on_their_own_bytes_do_not_conflict(void **state)
     close_clean(&l);
 }
 
+/* Where lane `lane` goes: shuffled pairs, rows of four lanes, one row. */
+static uint64_t pattern_offset(int pattern, uint32_t lane)
+{
+    switch (pattern) {
+    case 0:
+        return (lane * 5 % 32) / 2 * 192 + lane % 2 * 8;
+    case 1:
+        return lane % 8 * 256 + lane / 8 * 4;
+    default:
+        return 64 + lane * 4;
+    }
+}
+
+static int is_in_pattern(int pattern, uint64_t offset)
+{
+    for (uint32_t lane = 0; lane < 32; lane++)
+        if (pattern_offset(pattern, lane) == offset)
+            return 1;
+    return 0;
+}
+
+/* One block touches a pattern, another one word near it, for every word: a
+** conflict just where they meet. */
+static void check_pattern(int pattern, int mine, int others)
+{
+    for (uint64_t probe = 0; probe < 3072; probe += 4) {
+        struct launch l;
+        uint64_t y = (uint64_t)(uintptr_t)memory + 8192;
+        uint64_t address[32];
+        open_launch(&l, 0);
+        struct emu_hazard_block *other = begin(&l, 5);
+        struct emu_access a = access_of(&l, mine, 0, 0xffffffff, 0, 0, 4);
+        for (uint32_t lane = 0; lane < 32; lane++)
+            address[lane] = y + pattern_offset(pattern, lane);
+        a.address = address;
+        emu_hazard_global(l.block, &a);
+        global(&l, other, others, probe, 4);
+        emu_hazard_block_end(other);
+        if (is_in_pattern(pattern, probe))
+            close_with(&l, EMU_GLOBAL_CONFLICT, "'y'+");
+        else
+            close_clean(&l);
+    }
+}
+
+static void every_lane_is_seen_and_nothing_beside(void **state)
+{
+    (void)state;
+    for (int pattern = 0; pattern < 3; pattern++) {
+        check_pattern(pattern, GLOBAL_STORE, GLOBAL_LOAD);
+        check_pattern(pattern, GLOBAL_LOAD, GLOBAL_STORE);
+    }
+}
+
 static void two_blocks_that_write_one_byte_conflict(void **state)
 {
     (void)state;
@@ -898,6 +952,7 @@ int main(void)
         cmocka_unit_test(only_the_lanes_at_fault_are_masked),
         cmocka_unit_test(local_memory_belongs_to_its_thread_and_block),
         cmocka_unit_test(blocks_on_their_own_bytes_do_not_conflict),
+        cmocka_unit_test(every_lane_is_seen_and_nothing_beside),
         cmocka_unit_test(two_blocks_that_write_one_byte_conflict),
         cmocka_unit_test(a_read_of_what_another_block_writes_conflicts),
         cmocka_unit_test(atomics_of_all_blocks_do_not_conflict),

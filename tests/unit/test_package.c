@@ -483,12 +483,18 @@ struct worker {
     struct tsr_package *package;
     struct tsr_device *device;
     uint32_t m;
+    pthread_barrier_t *start;
+    const struct tsr_kernel *first; /* all look for the same at once */
     int failures;
 };
 
 static void *find_and_launch(void *context)
 {
     struct worker *worker = context;
+    pthread_barrier_wait(worker->start);
+    if (tsr_kernel_find(worker->package, worker->device, &gemm_key, 16, 0,
+                        &worker->first, NULL))
+        worker->failures++;
     for (int i = 0; i < 50; i++) {
         const struct tsr_kernel *kernel;
         struct call call;
@@ -518,16 +524,20 @@ static void threads_share_a_package_and_its_kernels(void **state)
     struct tsr_device *device = open_device("emulator:sm_90a");
     struct worker workers[4];
     pthread_t threads[4];
+    pthread_barrier_t start;
+    pthread_barrier_init(&start, NULL, 4);
     for (int i = 0; i < 4; i++) {
-        workers[i] =
-            (struct worker){package, device, (uint32_t)(1 + 10 * i), 0};
+        workers[i] = (struct worker){package, device, (uint32_t)(1 + 10 * i),
+                                     &start,  NULL,   0};
         assert_int_equal(
             pthread_create(&threads[i], NULL, find_and_launch, &workers[i]), 0);
     }
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(workers[i].failures, 0);
+        assert_ptr_equal(workers[i].first, workers[0].first);
     }
+    pthread_barrier_destroy(&start);
     tsr_package_free(package);
     tsr_device_free(device);
 }

@@ -277,19 +277,29 @@ local function split_is_sensible(spec, s, device)
              or tiles * spec.split_k <= 4 * device.sm_count)
 end
 
+-- More stages than a team has tiles hold nothing.
+local function stages_are_sensible(spec, s)
+    local tiles = ceil_div(s.k_tiles, s.warps_k * spec.split_k)
+    return spec.stages <= math.max(tiles, 2)
+end
+
+-- Instructions outside the MMA, per weight, that a kernel for few tokens may
+-- take: a group of 64 spreads its scales twice as often.
+local lean = { w4c = 1.0, w4g128 = 1.0, w4g64 = 1.15 }
+
 -- With few tokens, what each team does once and what each token tile unpacks
--- anew must not push the instructions outside the MMA above one a weight.
+-- anew must not come on top of what the weights need anyway.
 local function is_lean(spec)
     local s, work = shape_of(spec), mma_work(spec)
     return spec.m > 16
         or s.warps_k * spec.split_k == 1 and spec.m <= spec.token_tile
-        or work.issue * work.blocks * 32 <= s.channel_tiles * spec.channel_tile
-            * spec.k
+        or work.issue * work.blocks * 32
+            <= s.channel_tiles * spec.channel_tile * spec.k * lean[spec.format]
 end
 
 -- The order in which a configuration is put together: each axis with the
--- values worth a try, which may depend on the axes before it. `narrow` is for
--- the default: fewer values of the axes that matter least.
+-- values worth a try, which may depend on the axes before it. `narrow`, a
+-- k_tile, is for the default: few values of the axes that matter least.
 local function choices(spec, narrow)
     local function team(axes)
         return axes.channel_tile // 64 * ceil_div(axes.token_tile, 64)
@@ -302,10 +312,10 @@ local function choices(spec, narrow)
             return { one, 2 * one, 4 * one, 8 * one }
         end },
         { "k_tile", function()
-            return narrow and { 128, 256 } or { 64, 128, 256 }
+            return narrow and { narrow } or { 64, 128, 256 }
         end },
         { "stages", function()
-            return narrow and { 4, 3 } or { 2, 3, 4, 6 }
+            return narrow and { 4, 3, 2 } or { 2, 3, 4, 6 }
         end },
         { "split_k", function() return { 1, 2, 3, 4, 6, 8 } end },
         { "raster", function(axes)
@@ -352,8 +362,10 @@ local function is_candidate(spec, flat, device)
         return false
     end
     local free = not (spec.split_k or spec.warps or spec.token_tile)
+    local s = shape_of(flat)
     return not free
-        or split_is_sensible(flat, shape_of(flat), device) and is_lean(flat)
+        or split_is_sensible(flat, s, device) and stages_are_sensible(flat, s)
+            and is_lean(flat)
 end
 
 function M.space(spec, device)
@@ -381,13 +393,10 @@ local function plain(spec)
     return axes
 end
 
--- The best of a narrow space by the analytic estimate.
-function M.default(spec, device)
-    if spec.variant == "naive" then
-        return { variant = "naive" }
-    end
+-- The best of a narrow space by the analytic estimate, or nil.
+local function best_of(spec, device, k_tile)
     local best, best_time = nil, math.huge
-    each_configuration(spec, true, function(axes)
+    each_configuration(spec, k_tile, function(axes)
         local flat = with_axes(spec, axes)
         if is_candidate(spec, flat, device) then
             local time = cost.time(device, M.work(flat)).microseconds
@@ -396,7 +405,25 @@ function M.default(spec, device)
             end
         end
     end)
-    return best or plain(spec)
+    return best
+end
+
+-- A stage of 128 k compiles fastest; longer ones take fewer instructions, and
+-- shorter ones fit a small problem.
+function M.default(spec, device)
+    if spec.variant == "naive" then
+        return { variant = "naive" }
+    end
+    local wide = spec.m <= 16 and best_of(spec, device, 256)
+    local usual = best_of(spec, device, 128)
+    if wide and usual then
+        local function time(axes)
+            local flat = with_axes(spec, axes)
+            return cost.time(device, M.work(flat)).microseconds
+        end
+        return time(wide) < 0.9 * time(usual) and wide or usual
+    end
+    return usual or wide or best_of(spec, device, 64) or plain(spec)
 end
 
 return M

@@ -54,15 +54,14 @@ template <int STAGES> __device__ void run(const char *in, u64 bytes, int rounds)
     const u64 pieces = bytes / PIECE;
     const u64 first = pieces * blockIdx.x / gridDim.x;
     const u64 end = pieces * (blockIdx.x + 1) / gridDim.x;
-    for (int round = 0; round < rounds; round++) {
-        int stage = 0;
+    int stage = 0;
+    for (int round = 0; round < rounds; round++)
         for (u64 piece = first; piece < end; piece++) {
             load_piece(base + stage * PIECE, in + piece * PIECE);
             cp_async_commit();
             cp_async_wait<STAGES - 1>();
             stage = stage == STAGES ? 0 : stage + 1;
         }
-    }
     cp_async_wait<0>();
 }
 
