@@ -159,6 +159,33 @@ static int put_call(struct emu_decoder *d, const struct ptx_function *callee,
     return fetch_results(d, results, callee->returns, out);
 }
 
+/* vprintf and __assertfail have no body; they are operations. */
+static int put_builtin(struct emu_decoder *d, const struct ptx_function *callee,
+                       enum emu_handler_id id,
+                       const struct ptx_operand *arguments,
+                       const struct ptx_operand *results)
+{
+    uint32_t in[MAX_PASSED], out[MAX_PASSED];
+    int rc, count = callee->parameter_count;
+    if (count < (id == EMU_H_print ? 2 : 4) || count > MAX_PASSED ||
+        callee->return_count > 1)
+        return emu_refuse(d, "%s is declared in an unknown way", callee->name);
+    if ((rc = count_passed(d, arguments, count, "arguments")) ||
+        (rc = count_passed(d, results, callee->return_count, "results")) ||
+        (rc = stage_all(d, arguments, callee->parameters, 0, in)) ||
+        (rc = stage_all(d, results, callee->returns, 1, out)))
+        return rc;
+    struct emu_op *op = emu_emit(d, id);
+    if (!op)
+        return TSR_EMEMORY;
+    op->target = results ? out[0] : UINT32_MAX;
+    emu_begin_list(d);
+    rc = emu_put_number(d, (uint32_t)count);
+    for (int i = 0; !rc && i < count; i++)
+        rc = emu_put_number(d, in[i]);
+    return rc ? rc : fetch_results(d, results, callee->returns, out);
+}
+
 /* call{.uni} {(results),} name {, (arguments)} */
 static int build_call(struct emu_decoder *d, const struct emu_row *row)
 {
@@ -179,6 +206,10 @@ static int build_call(struct emu_decoder *d, const struct emu_row *row)
         if (!ptx->functions[i].is_declaration &&
             strcmp(ptx->functions[i].name, name) == 0)
             callee = &ptx->functions[i];
+    if (callee && callee->is_declaration && strcmp(name, "vprintf") == 0)
+        return put_builtin(d, callee, EMU_H_print, arguments, results);
+    if (callee && callee->is_declaration && strcmp(name, "__assertfail") == 0)
+        return put_builtin(d, callee, EMU_H_assert, arguments, results);
     if (!callee || callee->is_declaration)
         return emu_refuse(d, "function %s has no body in this module", name);
     if (callee->is_entry)

@@ -17,7 +17,7 @@
 #include "runtime/emulator/random.h"
 
 #define TURN             4096 /* ops of a warp, then the next one */
-#define PATIENCE         (UINT64_C(1) << 20) /* ops of a block, then another */
+#define PATIENCE         (UINT64_C(1) << 22) /* ops of a block, then another */
 #define MAX_RESIDENT     256
 #define MAX_WORKERS      64
 #define DEFAULT_SHARED   (227 * 1024)
@@ -53,8 +53,10 @@ static uint64_t next_block(struct emu_run *run)
 /* Rounds until the block ends or patience does. 1: it ended. */
 static int advance(struct emu_block *block)
 {
-    uint64_t until = block->executed + PATIENCE;
     struct emu_run *run = block->run;
+    /* Nothing can wait for another block without strong loads or atomics. */
+    uint64_t until =
+        run->kernel->ordered ? block->executed + PATIENCE : UINT64_MAX;
     while (block->executed < until) {
         if (emu_block_round(block, TURN))
             return 1;

@@ -308,6 +308,15 @@ static int describe_parameters(struct emu_kernel *kernel, struct tsr_error *err)
     return 0;
 }
 
+/* What is printed comes in the order of blocks. */
+static int prints(const struct emu_code *code)
+{
+    for (uint32_t i = 0; i < code->op_count; i++)
+        if (code->handler[i] == EMU_H_print)
+            return 1;
+    return 0;
+}
+
 static int make_kernel(struct emu_module *module, uint32_t index,
                        struct tsr_error *err)
 {
@@ -319,7 +328,8 @@ static int make_kernel(struct emu_module *module, uint32_t index,
     for (int f = 0; f < module->ptx->function_count; f++)
         if ((uint32_t)f == index || !module->ptx->functions[f].is_entry)
             kernel->ordered |=
-                emu_hazard_needs_order(&module->ptx->functions[f]);
+                emu_hazard_needs_order(&module->ptx->functions[f]) ||
+                prints(&module->code[f]);
     module->kernel_count++;
     module->decoding = index;
     if ((rc = list_windows(kernel, err)) ||

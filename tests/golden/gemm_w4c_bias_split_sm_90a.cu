@@ -1,6 +1,6 @@
 // Emitted by Tessera 0.1.0; do not edit.
 //
-//   template  templates/gemm_w4a8.cu.tmpl sha256 01ba71beeba2d127
+//   template  templates/gemm_w4a8.cu.tmpl sha256 f4df4e2b2a38277e
 //   spec      gemm_w4a8 arch=sm_90a bias=1 channel_tile=128 format=w4c k=4096 k_tile=64 n=4096 out=bf16 raster=8 split_k=2 stages=3 token_tile=128 variant=mma warps=4
 //   command   tessera gen gemm_w4a8 arch=sm_90a bias=1 channel_tile=128 format=w4c k=4096 k_tile=64 n=4096 out=bf16 raster=8 split_k=2 stages=3 token_tile=128 variant=mma warps=4
 
@@ -433,8 +433,10 @@ constexpr int SCALES_BYTES = STAGE_GROUPS * 2 * TILE_N;
 constexpr int X_AT = CODES_BYTES;
 constexpr int SCALES_AT = X_AT + X_BYTES;
 constexpr int STAGE_BYTES = SCALES_AT + SCALES_BYTES;
-constexpr int SUMS_BYTES = WARPS_K > 1 ? TILE_N * TILE_M * 4 : 0;
-constexpr int TEAM_BYTES = max_of(STAGES * STAGE_BYTES, SUMS_BYTES);
+constexpr int RING_BYTES = STAGES * STAGE_BYTES;
+constexpr int SUMS_BYTES = TILE_N * TILE_M * 4;
+constexpr bool SUMS_IN_SHARED = WARPS_K > 1 || SUMS_BYTES <= RING_BYTES;
+constexpr int TEAM_BYTES = SUMS_IN_SHARED ? max_of(RING_BYTES, SUMS_BYTES) : RING_BYTES;
 constexpr int FLAG_AT = WARPS_K * TEAM_BYTES;
 constexpr int SHARED_BYTES = FLAG_AT + (SPLIT_K > 1 ? 16 : 0);
 
@@ -796,11 +798,14 @@ __device__ __forceinline__ unit take_unit(const accumulators &acc, int u)
     return r;
 }
 
+// The sums go through shared memory where it holds them, with a single team too: one unit at a
+// time is then a short loop, where registers would need every unit in the text.
+//
 //   sums of a team   [member][unit][half of 4 channels][lane] of 16 bytes: no bank is hit twice
 constexpr int SUMS_HALF = 32;
 constexpr int SUMS_UNIT = 2 * SUMS_HALF;
 constexpr int SUMS_WARP = UNITS * SUMS_UNIT;
-static_assert(TEAM_WARPS * SUMS_WARP * 16 == TILE_N * TILE_M * 4, "one int32 an output");
+static_assert(TEAM_WARPS * SUMS_WARP * 16 == SUMS_BYTES, "one int32 an output");
 
 __device__ __forceinline__ void put_sums(const accumulators &acc, int4 *sums)
 {
@@ -965,13 +970,22 @@ __device__ __forceinline__ void meet_team(const place &p)
         bar_sync<TEAM_THREADS>(1 + p.team);
 }
 
+// Every team has written its sums; a team of its own reads none but its warps' own.
+__device__ __forceinline__ void meet_teams()
+{
+    if constexpr (WARPS_K == 1)
+        __syncwarp();
+    else
+        __syncthreads();
+}
+
 // The team's part of K, stage by stage. A stage is filled again right after the barrier that ends
 // its reading, so the copies of STAGES - 1 stages are under way while one is computed.
 __device__ __forceinline__ void main_loop(accumulators &acc, const place &p, loader &l, int tiles,
                                           const u32 ring)
 {
     const reader r = reader_init(p);
-    const u32 end = keep(ring + STAGES * STAGE_BYTES);
+    const u32 end = keep(ring + RING_BYTES);
     u32 full = ring, spent = ring;
 #pragma unroll 1
     for (int s = 0; s < STAGES - 1; s++) {
@@ -1028,7 +1042,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     const output o = output_init(p, y, x_scale, x_sum, scale, static_cast<const f16 *>(scale2),
                                  bias);
     s32 *partial = SPLIT_K > 1 ? find_partial(workspace, p) : nullptr;
-    if constexpr (WARPS_K == 1) {
+    if constexpr (!SUMS_IN_SHARED) {
 #pragma unroll
         for (int u = 0; u < UNITS; u++)
             emit_unit(o, take_unit(acc, u), u, partial);
@@ -1036,7 +1050,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
         int4 *sums = reinterpret_cast<int4 *>(shared) + p.member * SUMS_WARP + p.lane;
         meet_team(p);
         put_sums(acc, sums + p.team * (TEAM_BYTES / 16));
-        __syncthreads();
+        meet_teams();
 #pragma unroll 1
         for (u32 u = p.team; u < UNITS; u += WARPS_K)
             emit_unit(o, add_sums(sums + u * SUMS_UNIT), u, partial);

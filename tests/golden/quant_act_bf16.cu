@@ -1,14 +1,15 @@
 // Emitted by Tessera 0.1.0; do not edit.
 //
-//   template  templates/quant_act.cu.tmpl sha256 e6e734c8ca3ee7fa
+//   template  templates/quant_act.cu.tmpl sha256 9bf1a1b38dc0146b
 //   spec      quant_act arch=sm_89 dtype=bf16 k=4096 threads=256 variant=block
 //   command   tessera gen quant_act arch=sm_89 dtype=bf16 k=4096 threads=256 variant=block
 
 #line 1 "templates/quant_act.cu.tmpl"
 // quant_act, variant block -- a row of fp16 or bf16 to int8, its scale, and its exact sum.
 //
-//   m  = max(max_k |x[k]|, 1e-6)      sa = m / 127      q[k] = rint(x[k] * (127 / m)), in -127 .. 127
-//   sum = sum_k q[k]                  every float step rounded to nearest even
+//   m   = max(max_k |x[k]|, 1e-6)        sa = m / 127
+//   q   = rint(x[k] * (127 / m)), within -127 .. 127
+//   sum = sum_k q[k]                     every float step rounded to nearest even
 //
 //   A row with a NaN or an infinity is poisoned: q = 0, sum = 0, sa = NaN (0x7fffffff). All of that
 //   token's outputs are then NaN, and no other token's.
@@ -133,7 +134,7 @@ __device__ __forceinline__ s32 warp_sum(s32 v)
     asm volatile("redux.sync.add.s32 %0, %1, 0xffffffff;" : "=r"(r) : "r"(v));
     return r;
 }
-#line 14 "templates/quant_act.cu.tmpl"
+#line 15 "templates/quant_act.cu.tmpl"
 
 // ---- constants ----------------------------------------------------------------------------------
 

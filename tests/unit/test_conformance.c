@@ -39,7 +39,7 @@ static void expect_all(const char *isa_name, int isa)
     assert_int_equal(rc, 0);
     assert_int_equal(result.failed, 0);
     assert_int_equal(result.skipped, 0);
-    assert_true(result.cases > 700);
+    assert_true(result.cases > 800);
 }
 
 static void every_case_passes_on_the_best_instructions(void **state)

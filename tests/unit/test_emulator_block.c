@@ -198,6 +198,52 @@ static void order_of_blocks_shows_in_schedules(void **state)
     emulated_free(&e);
 }
 
+#define PRINTER                                                                \
+    ".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n"   \
+    ".extern .func __assertfail(.param .b64 m, .param .b64 f, .param .b32 l, " \
+    ".param .b64 n, .param .b64 c);\n"                                         \
+    ".global .align 1 .b8 text[] = {37, 100, 58, 32, 37, 53, 46, 49, 102, 37," \
+    " 37, 10, 0};\n" /* "%d: %5.1f%%\n" */
+#define PRINT                                                                 \
+    ".local .align 8 .b8 values[16]; .reg .f64 %d;\n"                         \
+    "mov.u64 %t1, values; st.local.u32 [%t1], %j; cvt.rn.f64.u32 %d, %j;\n"   \
+    "mul.rn.f64 %d, %d, 0d3FE0000000000000; st.local.f64 [%t1+8], %d;\n"      \
+    "cvta.local.u64 %t2, %t1; mov.u64 %t3, text; cvta.global.u64 %t3, %t3;\n" \
+    "{ .param .b64 f; .param .b64 a; .param .b32 r;\n"                        \
+    "st.param.b64 [f], %t3; st.param.b64 [a], %t2;\n"                         \
+    "call.uni (r), vprintf, (f, a); ld.param.b32 %r2, [r]; }\n"
+
+static void a_kernel_may_print(void **state)
+{
+    (void)state;
+    struct emulated e;
+    emulated_do(&e, PRINTER, PRINT EMULATED_STORE("%r2"), 2, 2, 4, &checked);
+    emulated_clean(&e);
+    assert_string_equal(e.report.output.data,
+                        "0:   0.0%\n1:   0.5%\n2:   1.0%\n3:   1.5%\n");
+    assert_int_equal(e.out[0], 2);
+    emulated_free(&e);
+}
+
+static void a_failing_assertion_is_a_trap(void **state)
+{
+    (void)state;
+    struct emulated e;
+    emulated_do(&e, PRINTER,
+                "mov.u64 %t3, text; setp.ne.u32 %p1, %i, 3; @%p1 bra OUT;\n"
+                "{ .param .b64 m; .param .b64 f; .param .b32 l; .param .b64 n;"
+                " .param .b64 c; st.param.b64 [m], %t3; st.param.b64 [f], %t3;"
+                " st.param.b32 [l], 42; st.param.b64 [n], 7;"
+                " st.param.b64 [c], 1; call.uni __assertfail, (m, f, l, n, c);"
+                "}\nOUT:" EMULATED_STORE("%i"),
+                1, 32, 32, &checked);
+    const struct emu_finding *f = emulated_finding(&e, EMU_TRAP);
+    assert_non_null(f);
+    assert_non_null(strstr(f->message, ":42"));
+    assert_int_equal(f->lanes, 8);
+    emulated_free(&e);
+}
+
 static void only_the_chosen_blocks_run(void **state)
 {
     (void)state;
@@ -271,6 +317,8 @@ int main(void)
         cmocka_unit_test(threads_change_neither_results_nor_findings),
         cmocka_unit_test(schedules_leave_the_memory_of_the_first),
         cmocka_unit_test(order_of_blocks_shows_in_schedules),
+        cmocka_unit_test(a_kernel_may_print),
+        cmocka_unit_test(a_failing_assertion_is_a_trap),
         cmocka_unit_test(only_the_chosen_blocks_run),
         cmocka_unit_test(impossible_launches_are_refused),
     };

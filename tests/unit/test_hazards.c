@@ -429,6 +429,104 @@ static void an_exited_warp_counts_as_arrived(void **state)
     close_clean(&l);
 }
 
+/* A random program of stores, loads and barriers, judged by the module and by
+** the definition: two accesses of a word race when one writes and the later
+** one's warp has not seen the earlier. Lane and word belong together, so that
+** lanes of one warp never race. */
+struct step {
+    uint32_t warp, lanes;
+    int is_store;
+};
+
+static uint64_t random_state;
+
+static uint32_t next_random(uint32_t below)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(random_state >> 33) % below;
+}
+
+static void random_access(struct launch *l, struct step *step, uint32_t twist,
+                          uint32_t bytes)
+{
+    uint64_t address[32];
+    *step = (struct step){next_random(4), 0xffffffff, next_random(4) == 0};
+    if (next_random(6))
+        step->lanes = 1u << next_random(32) | 1u << next_random(32);
+    struct emu_access a = access_of(l, step->is_store ? STORE : LOAD,
+                                    step->warp, step->lanes, 0, 0, bytes);
+    for (uint32_t lane = 0; lane < 32; lane++)
+        address[lane] = (lane ^ twist) * bytes;
+    a.address = address;
+    emu_hazard_shared(l->block, &a);
+}
+
+static int races_by_definition(const struct step *steps, int count,
+                               const uint64_t *seen)
+{
+    const struct step *last = &steps[count];
+    for (int i = 0; i < count; i++)
+        if (steps[i].warp != last->warp && (steps[i].lanes & last->lanes) &&
+            (steps[i].is_store || last->is_store) &&
+            !(seen[last->warp] >> i & 1))
+            return 1;
+    return 0;
+}
+
+static void random_barrier(struct launch *l, uint64_t *seen)
+{
+    static const uint32_t parties[] = {15, 15, 3, 12, 6, 9, 7};
+    uint32_t warps = parties[next_random(7)];
+    uint64_t all = 0;
+    barrier(l, next_random(16), warps);
+    for (uint32_t w = 0; w < 4; w++)
+        all |= warps >> w & 1 ? seen[w] : 0;
+    for (uint32_t w = 0; w < 4; w++)
+        seen[w] = warps >> w & 1 ? all : seen[w];
+}
+
+static int has_race(const struct emu_findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        if (findings->item[i].kind == EMU_SHARED_RACE)
+            return 1;
+    return 0;
+}
+
+static void races_are_found_as_defined(void **state)
+{
+    static const uint32_t sizes[] = {2, 4, 8, 16};
+    int racy = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        struct launch l;
+        struct step steps[24];
+        uint64_t seen[4] = {0};
+        int count = 0, expected = 0;
+        random_state = seed;
+        uint32_t bytes = sizes[seed % 4], twist = next_random(3) ? 0 : 5;
+        open_launch(&l, 0);
+        for (int i = 0; i < 24; i++) {
+            if (next_random(2)) {
+                random_barrier(&l, seen);
+                continue;
+            }
+            random_access(&l, &steps[count], twist, bytes);
+            expected |= races_by_definition(steps, count, seen);
+            seen[steps[count].warp] |= UINT64_C(1) << count;
+            count++;
+            if (expected)
+                break; /* what follows a race means little */
+        }
+        finish(&l);
+        if (has_race(&l.findings) != expected)
+            fail_msg("seed %d: expected %d", (int)seed, expected);
+        racy += expected;
+        close_launch(&l);
+    }
+    assert_in_range(racy, 500, 2500);
+}
+
 /* -- initialisation and cp.async ------------------------------------------ */
 
 static void unwritten_shared_memory_is_found_in_each_block(void **state)
@@ -942,6 +1040,7 @@ int main(void)
         cmocka_unit_test(lanes_that_read_before_another_writes_need_one_too),
         cmocka_unit_test(ldmatrix_reads_for_all_lanes),
         cmocka_unit_test(an_exited_warp_counts_as_arrived),
+        cmocka_unit_test(races_are_found_as_defined),
         cmocka_unit_test(unwritten_shared_memory_is_found_in_each_block),
         cmocka_unit_test(a_copy_that_is_waited_for_is_fine),
         cmocka_unit_test(reading_before_the_wait_is_found),

@@ -65,7 +65,7 @@ static const struct bug {
      "l.scales += STAGE_GROUPS * N;", "l.scales += N;"},
     {"teams add up before all have written", EMU_SHARED_RACE, TEAM_OF_TWO, 17,
      "put_sums(acc, sums + p.team * (TEAM_BYTES / 16));\n"
-     "        __syncthreads();",
+     "        meet_teams();",
      "put_sums(acc, sums + p.team * (TEAM_BYTES / 16));"},
     {"sums over a stage that is being read", EMU_SHARED_RACE, TEAM_OF_TWO, 17,
      "meet_team(p);\n        put_sums", "put_sums"},
