@@ -200,8 +200,9 @@ static int finish(struct emu_run *run, struct emu_worker *worker, int workers,
         report->warp_instructions += worker[i].executed;
         if (run->options.counts)
             collect_counts(run, &worker[i], report);
-        tsr__buffer_add(&report->output, worker[i].output.data,
-                        worker[i].output.size);
+        if (run->seed == run->options.seed) /* the first schedule */
+            tsr__buffer_add(&report->output, worker[i].output.data,
+                            worker[i].output.size);
     }
     return rc;
 }

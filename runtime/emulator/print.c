@@ -21,9 +21,12 @@ static uint64_t argument(const struct emu_warp *w, const struct emu_op *op,
                          int lane, uint32_t index)
 {
     uint64_t v = 0;
+    if (index >= op->list[0])
+        return 0;
     uint32_t at = w->frame->local_base + op->list[1 + index];
-    if (index < op->list[0] && at + 8 <= w->block->local_bytes)
-        memcpy(&v, emu_local(w, lane) + at, 8);
+    uint32_t size = w->block->local_bytes;
+    uint32_t bytes = at >= size ? 0 : size - at < 8 ? size - at : 8;
+    memcpy(&v, emu_local(w, lane) + (bytes ? at : 0), bytes);
     return v;
 }
 
@@ -100,7 +103,7 @@ static void print_value(struct printing *p, const char *spec, char conversion)
     char clean[MOST_SPEC + 4], text[MOST_WORD], word[MOST_WORD];
     size_t n = 0;
     double real;
-    uint64_t v;
+    uint64_t v = 0;
     for (const char *s = spec; *s; s++)
         if (!strchr("hljzt", *s))
             clean[n++] = *s;
@@ -160,9 +163,24 @@ static void print_format(struct printing *p, const char *format)
 static void give_result(struct emu_warp *w, const struct emu_op *op, int lane,
                         uint32_t result)
 {
+    uint64_t address[32];
     uint32_t at = w->frame->local_base + op->target;
-    if (op->target != NO_RESULT && at + 4 <= w->block->local_bytes)
-        memcpy(emu_local(w, lane) + at, &result, 4);
+    if (op->target == NO_RESULT || at + 4 > w->block->local_bytes)
+        return;
+    memcpy(emu_local(w, lane) + at, &result, 4);
+    if (!w->block->checks)
+        return;
+    address[lane] = at;
+    struct emu_access access = {
+        .instruction = emu_source(w, op),
+        .space = PTX_SPACE_LOCAL,
+        .kind = EMU_WRITE,
+        .warp = w->id,
+        .mask = UINT32_C(1) << lane,
+        .bytes = 4,
+        .address = address,
+    };
+    emu_hazard_local(w->block->hazards, &access);
 }
 
 void emu_h_print(struct emu_warp *w, unsigned char *r, const struct emu_op *op,

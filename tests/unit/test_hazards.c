@@ -718,7 +718,8 @@ static void blocks_on_their_own_bytes_do_not_conflict(void **state)
     close_clean(&l);
 }
 
-/* Where lane `lane` goes: shuffled pairs, rows of four lanes, one row. */
+/* Where lane `lane` goes: shuffled pairs; rows of four lanes; one row; a row
+** and rows with a lane out of place; rows at uneven distances. */
 static uint64_t pattern_offset(int pattern, uint32_t lane)
 {
     switch (pattern) {
@@ -726,8 +727,14 @@ static uint64_t pattern_offset(int pattern, uint32_t lane)
         return (lane * 5 % 32) / 2 * 192 + lane % 2 * 8;
     case 1:
         return lane % 8 * 256 + lane / 8 * 4;
-    default:
+    case 2:
         return 64 + lane * 4;
+    case 3:
+        return lane == 16 ? 2048 : 64 + lane * 4;
+    case 4:
+        return lane == 21 ? 64 : lane % 8 * 256 + lane / 8 * 4;
+    default:
+        return lane % 8 * 256 + (lane % 8 == 6 ? 64 : 0) + lane / 8 * 4;
     }
 }
 
@@ -766,7 +773,7 @@ static void check_pattern(int pattern, int mine, int others)
 static void every_lane_is_seen_and_nothing_beside(void **state)
 {
     (void)state;
-    for (int pattern = 0; pattern < 3; pattern++) {
+    for (int pattern = 0; pattern < 6; pattern++) {
         check_pattern(pattern, GLOBAL_STORE, GLOBAL_LOAD);
         check_pattern(pattern, GLOBAL_LOAD, GLOBAL_STORE);
     }

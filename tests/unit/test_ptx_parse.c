@@ -282,6 +282,9 @@ static void the_inner_declaration_hides_the_outer_one(void **state)
     assert_int_equal(f->registers[in[1].operand[0].reg].type, PTX_B64);
     assert_int_equal(in[2].operand[0].reg, in[0].operand[0].reg);
     ptx_module_free(m);
+    m = parse(HEAD ".func f(.param .b32 f) { ret; }\n");
+    assert_int_equal(m->function_count, 1);
+    ptx_module_free(m);
     check_body(HEAD ".func f(.param .b32 f) { ret; }\n"
                     ".entry k() { .reg .b64 a; mov.b64 a, f; }\n",
                "mov.b64 a, f\n");
