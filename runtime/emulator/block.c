@@ -105,6 +105,7 @@ int emu_block_begin(struct emu_block *block, uint64_t linear)
     block->ctaid[1] = (uint32_t)(linear / grid[0] % grid[1]);
     block->ctaid[2] = (uint32_t)(linear / grid[0] / grid[1]);
     block->executed = block->progress = 0;
+    block->visits = 0;
     block->stopped = 0;
     block->running = 1;
     block->random = run->seed + linear * UINT64_C(0x2545f4914f6cdd1d);
@@ -197,6 +198,12 @@ static void report_state(struct emu_block *block, enum emu_finding_kind kind,
     emu_block_stop(block);
 }
 
+void emu_block_expire(struct emu_block *block)
+{
+    report_state(block, EMU_TIMEOUT,
+                 "the block did not end within the instruction limit");
+}
+
 /* -- rounds --------------------------------------------------------------- */
 
 /* Warps in order, or shuffled with a seed. */
@@ -255,8 +262,7 @@ int emu_block_round(struct emu_block *block, uint64_t turn)
         }
         live |= warp->live;
         if (block->executed >= block->run->limit && live)
-            report_state(block, EMU_TIMEOUT,
-                         "the block did not end within the instruction limit");
+            emu_block_expire(block);
     }
     if (!block->stopped && live && block->progress == before)
         report_state(block, EMU_DEADLOCK, "no warp can go on");

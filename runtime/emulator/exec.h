@@ -41,6 +41,8 @@ void emu_block_close(struct emu_block *block);
 int emu_block_begin(struct emu_block *block, uint64_t linear);
 /* One round over all warps. 1 when the block has ended. */
 int emu_block_round(struct emu_block *block, uint64_t turn);
+/* Stops the block with a finding: it ran out of time. */
+void emu_block_expire(struct emu_block *block);
 
 /* A fault at `op`. */
 void emu_fault(struct emu_warp *warp, const struct emu_op *op,

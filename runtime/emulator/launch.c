@@ -17,7 +17,8 @@
 #include "runtime/emulator/random.h"
 
 #define TURN             4096 /* ops of a warp, then the next one */
-#define PATIENCE         (UINT64_C(1) << 22) /* ops of a block, then another */
+#define PATIENCE         (UINT64_C(1) << 16) /* ops of a block, then another; */
+#define PATIENCE_DOUBLES 6                   /* twice as many, this often */
 #define MAX_RESIDENT     256
 #define MAX_WORKERS      64
 #define DEFAULT_SHARED   (227 * 1024)
@@ -55,8 +56,11 @@ static int advance(struct emu_block *block)
 {
     struct emu_run *run = block->run;
     /* Nothing can wait for another block without strong loads or atomics. */
-    uint64_t until =
-        run->kernel->ordered ? block->executed + PATIENCE : UINT64_MAX;
+    uint64_t until = UINT64_MAX;
+    if (run->kernel->ordered) {
+        until = block->executed + (PATIENCE << block->visits);
+        block->visits += block->visits < PATIENCE_DOUBLES;
+    }
     while (block->executed < until) {
         if (emu_block_round(block, TURN))
             return 1;
@@ -91,9 +95,22 @@ static void swap(struct emu_block *a, struct emu_block *b)
         b->warp[i].block = b;
 }
 
+/* Ends the launch at the first of the resident blocks. */
+static void expire(struct emu_worker *worker, uint32_t resident)
+{
+    struct emu_block *first = &worker->block[0];
+    for (uint32_t i = 1; i < resident; i++)
+        if (worker->block[i].linear < first->linear)
+            first = &worker->block[i];
+    emu_block_expire(first);
+    __atomic_store_n(&worker->run->next, worker->run->block_total,
+                     __ATOMIC_RELAXED);
+}
+
 static int work(struct emu_worker *worker)
 {
     uint32_t resident = 0;
+    uint64_t idle = 0; /* operations since a block last ended */
     int exhausted = 0;
     for (;;) {
         /* One more each time round, and always one. */
@@ -106,17 +123,26 @@ static int work(struct emu_worker *worker)
             continue;
         }
         for (uint32_t i = 0; i < resident;) {
-            if (!advance(&worker->block[i])) {
+            struct emu_block *block = &worker->block[i];
+            uint64_t before = block->executed;
+            if (!advance(block)) {
+                idle += block->executed - before;
                 i++;
                 continue;
             }
             if (worker->failed)
                 return -1;
+            idle = 0;
             if (i != --resident)
                 swap(&worker->block[i], &worker->block[resident]);
         }
         if (worker->failed)
             return -1;
+        /* All wait for each other, or for a block that cannot be had. */
+        if (idle / 4 > worker->run->limit && resident) {
+            expire(worker, resident);
+            idle = 0;
+        }
     }
 }
 

@@ -97,6 +97,7 @@ struct emu_block {
     uint32_t ctaid[3];
     uint64_t linear;
     uint64_t executed; /* warp instructions */
+    uint32_t visits;   /* of its worker, that did not bring it to its end */
     uint64_t progress; /* ticks when something was released or ended */
     int stopped;       /* trap, deadlock, limit: no warp goes on */
     int running;

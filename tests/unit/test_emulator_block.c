@@ -96,6 +96,25 @@ static void an_endless_loop_ends_at_the_limit(void **state)
     emulated_free(&e);
 }
 
+/* Every block waits for a flag that nobody sets: the limit is for all of them
+** together, not for each in turn. */
+static void blocks_that_wait_for_nobody_end_together(void **state)
+{
+    (void)state;
+    struct emulated e;
+    struct emu_options options = EMU_OPTIONS_DEFAULT;
+    options.instruction_limit = 1 << 22;
+    options.checks = 0;
+    emulated_do(&e, ".global .u32 flag;\n",
+                "mov.u64 %t1, flag;\n"
+                "WAIT: ld.acquire.gpu.global.u32 %r3, [%t1];\n"
+                "setp.eq.u32 %p2, %r3, 0; @%p2 bra WAIT;" EMULATED_STORE("%r0"),
+                400, 32, 400 * 32, &options);
+    assert_non_null(emulated_finding(&e, EMU_TIMEOUT));
+    assert_in_range(e.report.warp_instructions, 1 << 22, 1 << 27);
+    emulated_free(&e);
+}
+
 static void a_trap_stops_the_block(void **state)
 {
     (void)state;
@@ -312,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_barrier_nobody_completes_is_a_deadlock),
         cmocka_unit_test(a_diverged_barrier_is_misuse),
         cmocka_unit_test(an_endless_loop_ends_at_the_limit),
+        cmocka_unit_test(blocks_that_wait_for_nobody_end_together),
         cmocka_unit_test(a_trap_stops_the_block),
         cmocka_unit_test(a_block_may_wait_for_one_that_comes_later),
         cmocka_unit_test(threads_change_neither_results_nor_findings),
