@@ -22,7 +22,7 @@ void tsr__emulated_take_counts(struct tsr_device *device,
                                struct emu_counts *out);
 
 /* The memory behind the device's pointers; NULL for one that is no emulator.
-*/
+ */
 struct emu_memory *tsr__emulated_memory(struct tsr_device *device);
 
 #endif

@@ -143,10 +143,10 @@ static void a_block_may_wait_for_one_that_comes_later(void **state)
                 "mov.u64 %t1, flag; mov.u32 %r3, 1;\n"
                 "st.release.gpu.global.u32 [%t1], %r3;\n"
                 "OUT:" EMULATED_STORE("%r0"),
-                20, 32, 640, NULL);
+                6, 32, 192, NULL);
     emulated_clean(&e);
     assert_int_equal(e.out[0], 0);
-    assert_int_equal(e.out[639], 19);
+    assert_int_equal(e.out[191], 5);
     emulated_free(&e);
 }
 
