@@ -1,6 +1,6 @@
 // Emitted by Tessera 0.1.0; do not edit.
 //
-//   template  templates/gemm_w4a8.cu.tmpl sha256 f4df4e2b2a38277e
+//   template  templates/gemm_w4a8.cu.tmpl sha256 3da412cd0ac23e2d
 //   spec      gemm_w4a8 arch=sm_80 bias=0 channel_tile=64 format=w4g128 k=4096 k_tile=128 n=4096 out=f16 raster=0 split_k=1 stages=4 token_tile=16 variant=mma warps=4
 //   command   tessera gen gemm_w4a8 arch=sm_80 bias=0 channel_tile=64 format=w4g128 k=4096 k_tile=128 n=4096 out=f16 raster=0 split_k=1 stages=4 token_tile=16 variant=mma warps=4
 
@@ -805,6 +805,7 @@ __device__ __forceinline__ unit take_unit(const accumulators &acc, int u)
 constexpr int SUMS_HALF = 32;
 constexpr int SUMS_UNIT = 2 * SUMS_HALF;
 constexpr int SUMS_WARP = UNITS * SUMS_UNIT;
+constexpr int SUMS_UNROLL = WARPS_K <= 4 ? WARPS_K : 1; // longer text than it is worth
 static_assert(TEAM_WARPS * SUMS_WARP * 16 == SUMS_BYTES, "one int32 an output");
 
 __device__ __forceinline__ void put_sums(const accumulators &acc, int4 *sums)
@@ -820,12 +821,12 @@ __device__ __forceinline__ void put_sums(const accumulators &acc, int4 *sums)
 __device__ __forceinline__ unit add_sums(const int4 *sums)
 {
     unit r = {};
-#pragma unroll
+#pragma unroll SUMS_UNROLL
     for (int team = 0; team < WARPS_K; team++) {
-        const int4 low = sums[team * (TEAM_BYTES / 16)];
-        const int4 high = sums[team * (TEAM_BYTES / 16) + SUMS_HALF];
+        const int4 low = sums[0], high = sums[SUMS_HALF];
         r.v[0] += low.x, r.v[1] += low.y, r.v[2] += low.z, r.v[3] += low.w;
         r.v[4] += high.x, r.v[5] += high.y, r.v[6] += high.z, r.v[7] += high.w;
+        sums += TEAM_BYTES / 16;
     }
     return r;
 }
