@@ -185,24 +185,37 @@ int tune_store_fail(struct tune_store *store, struct tsr_error *err,
     return TSR_FAIL(err, TSR_EIO, "%s '%s': %s", doing, store->path, why);
 }
 
+/* Whose file it is and how full, all from one snapshot: another process may be
+** writing the schema at this very moment. */
+static int read_identity(struct tune_store *store, sqlite3_int64 *application,
+                         sqlite3_int64 *user, sqlite3_int64 *objects)
+{
+    int ok = sqlite3_exec(store->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
+             tune_sql_integer(store->db, application, "PRAGMA application_id",
+                              "") == SQLITE_ROW &&
+             tune_sql_integer(store->db, user, "PRAGMA user_version", "") ==
+                 SQLITE_ROW &&
+             tune_sql_integer(store->db, objects,
+                              "SELECT count(*) FROM sqlite_schema",
+                              "") == SQLITE_ROW;
+    int why = sqlite3_errcode(store->db) & 0xff;
+    sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return ok ? SQLITE_OK : why;
+}
+
 /* Foreign, newer, older or ours; an empty file is a new database. */
 static int check_identity(struct tune_store *store, int *version,
                           struct tsr_error *err)
 {
     sqlite3_int64 application = 0, user = 0, objects = 0;
     int newest = tune_schema_version(tune_schema_text());
-    if (tune_sql_integer(store->db, &application, "PRAGMA application_id",
-                         "") != SQLITE_ROW ||
-        tune_sql_integer(store->db, &user, "PRAGMA user_version", "") !=
-            SQLITE_ROW ||
-        tune_sql_integer(store->db, &objects,
-                         "SELECT count(*) FROM sqlite_schema",
-                         "") != SQLITE_ROW) {
-        if ((sqlite3_errcode(store->db) & 0xff) == SQLITE_NOTADB)
-            return TSR_FAIL(err, TSR_EFORMAT, "'%s' is not a tuning database",
-                            store->path);
-        return tune_store_fail(store, err, "cannot read");
-    }
+    int status = read_identity(store, &application, &user, &objects);
+    if (status == SQLITE_NOTADB)
+        return TSR_FAIL(err, TSR_EFORMAT, "'%s' is not a tuning database",
+                        store->path);
+    if (status != SQLITE_OK)
+        return TSR_FAIL(err, TSR_EIO, "cannot read '%s': %s", store->path,
+                        sqlite3_errstr(status));
     if (application == TSR_PACKAGE_APPLICATION)
         return TSR_FAIL(err, TSR_EFORMAT,
                         "'%s' is a package, not a tuning database; packages "
