@@ -156,7 +156,8 @@ asan: deps
 .PHONY: valgrind
 valgrind: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-programs
-	$(Q)TSR_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full" \
+	$(Q)TSR_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full \
+	    --child-silent-after-fork=yes" \
 	    tests/run $(out) $(JOBS) unit
 
 # Shows what changed in the golden files and keeps it.

@@ -299,13 +299,26 @@ static int open_writing(struct tune_store *store, struct tsr_error *err)
     return 0;
 }
 
+/* Sets the journal. Where two processes do so at once, SQLite tells one of them
+** "busy" at once, for waiting might be a deadlock; trying again is not. */
+static int set_journal(sqlite3 *db, const char *pragma)
+{
+    int status = sqlite3_exec(db, pragma, NULL, NULL, NULL);
+    for (int waited = 0; (status & 0xff) == SQLITE_BUSY && waited < BUSY_MS;
+         waited += 10) {
+        sqlite3_sleep(10);
+        status = sqlite3_exec(db, pragma, NULL, NULL, NULL);
+    }
+    return status;
+}
+
 /* Journal, schema and the list of statuses. */
 static int prepare_writing(struct tune_store *store, struct tsr_error *err)
 {
     const char *journal = on_network(store->path)
                               ? "PRAGMA journal_mode = DELETE"
                               : "PRAGMA journal_mode = WAL";
-    if (sqlite3_exec(store->db, journal, NULL, NULL, NULL) != SQLITE_OK ||
+    if (set_journal(store->db, journal) != SQLITE_OK ||
         sqlite3_exec(store->db,
                      "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON",
                      NULL, NULL, NULL) != SQLITE_OK)
