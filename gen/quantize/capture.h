@@ -29,8 +29,6 @@ struct gen_forward;
 int gen_forward_open(struct gen_forward **out, const char *folder,
                      struct tsr_error *err);
 void gen_forward_free(struct gen_forward *forward);
-const struct tsr_model_config *gen_forward_config(
-    const struct gen_forward *forward);
 
 /* One document from position 0. `logits` [count][vocab] or NULL; sink may be
 ** NULL. Ids are checked against the vocabulary. */

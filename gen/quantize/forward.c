@@ -202,12 +202,6 @@ void gen_forward_free(struct gen_forward *model)
     tsr__free(model);
 }
 
-const struct tsr_model_config *gen_forward_config(
-    const struct gen_forward *model)
-{
-    return &model->config;
-}
-
 /* ---- the pieces -----------------------------------------------------------
  */
 

@@ -76,10 +76,6 @@ const struct emu_kernel *emu_module_kernel(const struct emu_module *module,
 /* Entry number `index`, or NULL past the last. */
 const struct emu_kernel *emu_module_entry(const struct emu_module *module,
                                           size_t index);
-/* Address and size of a .global or .const variable; TSR_ENOTFOUND. */
-int emu_module_variable(const struct emu_module *module, const char *name,
-                        uint64_t *address, size_t *bytes,
-                        struct tsr_error *err);
 /* The parsed module: owned by `module`, lives as long. */
 const struct ptx_module *emu_module_ptx(const struct emu_module *module);
 

@@ -436,22 +436,6 @@ const struct emu_kernel *emu_module_kernel(const struct emu_module *module,
     return NULL;
 }
 
-int emu_module_variable(const struct emu_module *module, const char *name,
-                        uint64_t *address, size_t *bytes, struct tsr_error *err)
-{
-    for (size_t i = 0; i < module->placed_count; i++) {
-        const struct emu_placed *placed = &module->placed[i];
-        if (placed->variable->space == PTX_SPACE_SHARED ||
-            strcmp(placed->variable->name, name) != 0)
-            continue;
-        *address = placed->address;
-        *bytes = placed->variable->bytes;
-        return 0;
-    }
-    return TSR_FAIL(err, TSR_ENOTFOUND, "%s has no global variable %s",
-                    module->name, name);
-}
-
 const struct ptx_module *emu_module_ptx(const struct emu_module *module)
 {
     return module->ptx;

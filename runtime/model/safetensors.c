@@ -380,11 +380,6 @@ void tsr__safetensors_forget(const struct tsr_safetensors *store,
             madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
-const char *tsr__safetensors_path(const struct tsr_safetensors *store)
-{
-    return store->path;
-}
-
 int tsr__tensor_floats(const struct tsr_tensor *tensor, size_t first,
                        size_t count, float *out)
 {

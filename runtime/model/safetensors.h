@@ -91,8 +91,6 @@ const struct tsr_tensor *tsr__safetensors_at(
 ** For passes over models larger than memory. */
 void tsr__safetensors_forget(const struct tsr_safetensors *store,
                              const struct tsr_tensor *tensor);
-/* The path given to open. */
-const char *tsr__safetensors_path(const struct tsr_safetensors *store);
 
 /* Parses `size` bytes as one file that is called `name` in messages; the
 ** bytes must outlive the store. */

@@ -219,9 +219,8 @@ static int compare_kernels(struct session *session, const char *word,
                 launch(session, kernel, at, *count ? other : first, bytes, err);
         if (rc == 0 && *count && memcmp(first, other, bytes) != 0)
             rc = TSR_FAIL(err, TSR_EMISMATCH,
-                          "%s: kernel '%s' gives other bits than the first; "
-                          "do not serve with this package, build it anew",
-                          word, row->spec);
+                          "gives other bits than the first kernel; do not "
+                          "serve with this package, build it anew");
         if (rc)
             rc = tsr__fail_context(err, rc, "%s, %s", word, row->spec);
         ++*count;
